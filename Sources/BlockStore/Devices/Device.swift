@@ -1,0 +1,133 @@
+public import Erasure
+
+/// A shard's name on a device: `<number>-<first 8 bytes of block id>.<row>` (docs/format.md, "Names").
+public struct ShardName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let number: BlockNumber
+    /// The first 8 bytes of the block id, big-endian. The header inside has the whole id.
+    public let idPrefix: UInt64
+    public let row: Row
+
+    public init(number: BlockNumber, idPrefix: UInt64, row: Row) {
+        self.number = number
+        self.idPrefix = idPrefix
+        self.row = row
+    }
+
+    public init(_ block: BlockName, _ row: Row) {
+        self.init(number: block.number, idPrefix: block.id.prefix, row: row)
+    }
+}
+
+/// A small file beside the shards.
+public enum DocumentName: String, Sendable, CaseIterable {
+    /// Identity and a copy of the configuration, on a device.
+    case device = "device.json"
+    /// The newest epoch that wrote here.
+    case epoch = "epoch.json"
+    /// Identity, a copy of the configuration and path hints, in the home.
+    case store = "store.json"
+}
+
+/// A shard whose bytes are on a device under a temporary name.
+public struct StagedShard: Sendable, Hashable {
+    public let shard: ShardName
+    /// Tells apart two stagings of the same shard; unique within the process.
+    public let ticket: UInt64
+
+    public init(shard: ShardName, ticket: UInt64) {
+        self.shard = shard
+        self.ticket = ticket
+    }
+}
+
+/// Where a read may be answered from.
+public enum ReadSource: Sendable {
+    /// The page cache will do.
+    case cache
+    /// The medium itself, past every cache: what a pass that *proves* must use.
+    case medium
+}
+
+public struct DeviceSpace: Sendable, Hashable {
+    public let totalBytes: UInt64
+    /// What this process may still write.
+    public let freeBytes: UInt64
+
+    public init(totalBytes: UInt64, freeBytes: UInt64) {
+        self.totalBytes = totalBytes
+        self.freeBytes = freeBytes
+    }
+}
+
+/// A place that keeps shards: a directory on one disk, or a bucket on a node.
+///
+/// Calls block the calling thread and may come from many threads at once. A device knows names and
+/// bytes, never blocks or codes, and not even its own id: that is in its `device.json`, and the
+/// store judges it. Every conformer passes the device conformance suite.
+///
+/// A call that throws may have done part of its work. The store fails a device for the session when
+/// `stage`, `sync`, `name` or `writeDocument` throws, and never retries them (design law 5).
+public protocol Device: AnyObject, Sendable {
+    /// Where it is, for people and as a hint for finding it again: a path.
+    var place: String { get }
+
+    /// The whole document, nil when there is none. Throws `.corrupt` above 16 MiB.
+    func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]?
+
+    /// Replaces a document. On return it is durable; after a crash during the call the old or the
+    /// new one is found whole.
+    func writeDocument(_ name: DocumentName, _ bytes: [UInt8]) throws(StoreError)
+
+    /// Takes the device for one writer; false when another holds it. Ends with `unlock` or with
+    /// the process.
+    func tryLock() throws(StoreError) -> Bool
+    func unlock()
+
+    /// The length of `shard` in bytes, nil when there is none.
+    func byteCount(of shard: ShardName) throws(StoreError) -> Int?
+
+    /// Fills all of `buffer` from byte `offset` of `shard`. Throws `.notFound` when there is no
+    /// such shard, `.corrupt` when it ends too early.
+    func read(
+        _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
+    ) throws(StoreError)
+
+    /// Writes the concatenation of `pieces` under a new temporary name. Not durable, not visible.
+    /// When it throws, no temporary is left behind.
+    func stage(_ pieces: [UnsafeRawBufferPointer], as shard: ShardName) throws(StoreError) -> StagedShard
+
+    /// Makes the bytes of staged shards durable under their temporary names.
+    func sync(_ staged: [StagedShard]) throws(StoreError)
+
+    /// Gives synced shards their final names and makes the names durable (new directories and
+    /// their parents too). After a crash during the call each name is absent or whole. An existing
+    /// name is never replaced (`.exists`) unless `replacing`, which repair alone asks for.
+    func name(_ staged: [StagedShard], replacing: Bool) throws(StoreError)
+
+    /// Forgets staged shards. Never throws: what stays is removed by `clearStaging`.
+    func discard(_ staged: [StagedShard])
+
+    /// Removes every temporary. Only the holder of the writer lock may call it.
+    func clearStaging() throws(StoreError)
+
+    /// Removes `shard`; removing an absent shard succeeds.
+    func remove(_ shard: ShardName) throws(StoreError)
+
+    /// The shards numbered `first` or later, sorted. Files whose names are not shard names are
+    /// passed over.
+    func shards(from first: BlockNumber) throws(StoreError) -> [ShardName]
+
+    func space() throws(StoreError) -> DeviceSpace
+}
+
+/// Finds devices by their path hints. Injected, so that the simulator has its own.
+public protocol DeviceProvider: Sendable {
+    /// The place at `hint`, whether or not a store uses it. Throws `.notFound` when nothing is
+    /// there, `.io` when it cannot be looked at.
+    func open(_ hint: String) throws(StoreError) -> any Device
+
+    /// A place fit for a new device: created when absent (where `creating`), refused with `.invalid`
+    /// or `.exists` when it is not an empty directory, or is a mount point with nothing mounted.
+    /// A directory that holds nothing but a `device.json` that `isLeftover` accepts counts as empty.
+    func prepare(_ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool) throws(StoreError) -> any Device
+}

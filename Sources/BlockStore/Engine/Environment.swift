@@ -1,0 +1,65 @@
+/// Everything the engine takes from outside, so that the simulator can be the outside.
+public struct StoreEnvironment: Sendable {
+    public let home: any Home
+    public let devices: any DeviceProvider
+    public let clock: any Clock
+    public let random: any RandomSource
+    public let executor: any Executor
+
+    public init(
+        home: any Home, devices: any DeviceProvider, clock: any Clock, random: any RandomSource,
+        executor: any Executor
+    ) {
+        self.home = home
+        self.devices = devices
+        self.clock = clock
+        self.random = random
+        self.executor = executor
+    }
+}
+
+/// The directory with the index and the lock.
+public protocol Home: AnyObject, Sendable {
+    /// Where it is, for people.
+    var place: String { get }
+
+    /// The whole document, nil when there is none. Throws `.corrupt` above 16 MiB.
+    func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]?
+
+    /// Replaces a document, durably and atomically.
+    func writeDocument(_ name: DocumentName, _ bytes: [UInt8]) throws(StoreError)
+
+    /// Takes the writer lock; false when another process holds it. Ends with `unlock` or with the
+    /// process.
+    func tryLock() throws(StoreError) -> Bool
+    func unlock()
+
+    /// Who holds the lock, as far as it can be told: "bsctl put (process 4711)".
+    func lockHolder() -> String?
+
+    /// Opens the index, creating an empty one where there is none. Throws `.corrupt` when what is
+    /// there is not a sound index.
+    func openIndex() throws(StoreError) -> Index
+
+    /// Deletes the index and everything SQLite keeps beside it. The index must not be open.
+    func discardIndex() throws(StoreError)
+}
+
+public protocol Clock: Sendable {
+    /// Wall time in nanoseconds since 1970. For people: no decision about data rests on it.
+    func wallNanoseconds() -> Int64
+    /// Monotonic time in nanoseconds from an arbitrary start.
+    func monotonicNanoseconds() -> UInt64
+    func sleep(nanoseconds: UInt64)
+}
+
+public protocol RandomSource: AnyObject, Sendable {
+    /// 64 uniformly random bits. Any thread.
+    func next() -> UInt64
+}
+
+extension RandomSource {
+    func identifier<Tag>(_: Tag.Type = Tag.self) -> Identifier<Tag> {
+        Identifier(high: next(), low: next())
+    }
+}

@@ -1,0 +1,109 @@
+import Glibc
+import Synchronization
+
+/// The executor of real life: one pool for computing, one small pool for each device.
+public final class ThreadedExecutor: Executor {
+    public let width: Int
+    private let threadsPerDevice: Int
+    private let compute: ThreadPool
+    private let devices = Mutex<[Int: ThreadPool]>([:])
+
+    public init(computeThreads: Int = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), threadsPerDevice: Int = 2) {
+        width = computeThreads
+        self.threadsPerDevice = threadsPerDevice
+        compute = ThreadPool(threads: computeThreads)
+    }
+
+    public func submit(_ lane: Lane, _ work: @escaping @Sendable () -> Void) {
+        switch lane {
+        case .compute:
+            compute.submit(work)
+        case .device(let number):
+            let pool = devices.withLock { pools in
+                if let pool = pools[number] { return pool }
+                let pool = ThreadPool(threads: threadsPerDevice)
+                pools[number] = pool
+                return pool
+            }
+            pool.submit(work)
+        }
+    }
+
+    public func wait(for completion: Completion) { completion.block() }
+}
+
+/// Threads that take work from one queue in order. They live until the process ends: a hung disk
+/// must not be able to keep it from exiting.
+private final class ThreadPool: Sendable {
+    private struct State {
+        var queue: [@Sendable () -> Void] = []
+        var head = 0
+        var idle = 0
+        var threads = 0
+    }
+
+    private let monitor = Monitor(State())
+    private let maximumThreads: Int
+
+    init(threads: Int) { maximumThreads = threads }
+
+    func submit(_ work: @escaping @Sendable () -> Void) {
+        let startsThread = monitor.withLock { state in
+            state.queue.append(work)
+            guard state.idle < state.queue.count - state.head, state.threads < maximumThreads else { return false }
+            state.threads += 1
+            return true
+        }
+        if startsThread { start() }
+        monitor.wakeOne()
+    }
+
+    private func start() {
+        let context = Unmanaged.passRetained(self).toOpaque()
+        var thread = pthread_t()
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        pthread_attr_setstacksize(&attributes, 1 << 20)
+        let status = pthread_create(
+            &thread, &attributes,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<ThreadPool>.fromOpaque(context).takeRetainedValue().run()
+                return nil
+            }, context)
+        pthread_attr_destroy(&attributes)
+        precondition(status == 0, "the system refuses a thread: \(status)")
+    }
+
+    private func run() {
+        while true {
+            let work: @Sendable () -> Void = monitor.wait { state in
+                guard state.head < state.queue.count else {
+                    return nil
+                }
+                let work = state.queue[state.head]
+                state.head += 1
+                if state.head == state.queue.count {
+                    state.queue.removeAll(keepingCapacity: true)
+                    state.head = 0
+                }
+                return work
+            }
+            work()
+        }
+    }
+}
+
+/// Runs everything at once on the calling thread: deterministic, for tests and the simulator.
+public final class InlineExecutor: Executor {
+    public let width = 1
+
+    public init() {}
+
+    public func submit(_ lane: Lane, _ work: @escaping @Sendable () -> Void) { work() }
+
+    public func wait(for completion: Completion) {
+        precondition(completion.isDone, "inline work is done when it is submitted")
+    }
+}
