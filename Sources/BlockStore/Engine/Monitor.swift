@@ -33,13 +33,17 @@ final class Monitor<State>: @unchecked Sendable {
         while !isReady(state) { pthread_cond_wait(condition, mutex) }
     }
 
-    /// Blocks until `take` returns a value.
-    func wait<Value>(taking take: (inout State) -> Value?) -> Value {
+    /// Blocks until `take` returns a value; `idle` counts the threads that are blocked here.
+    func waitCountingIdle<Value>(
+        _ idle: WritableKeyPath<State, Int>, until take: (inout State) -> Value?
+    ) -> Value {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
             if let value = take(&state) { return value }
+            state[keyPath: idle] += 1
             pthread_cond_wait(condition, mutex)
+            state[keyPath: idle] -= 1
         }
     }
 

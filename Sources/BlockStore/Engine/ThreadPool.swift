@@ -36,10 +36,19 @@ public final class ThreadedExecutor: Executor {
 /// must not be able to keep it from exiting.
 private final class ThreadPool: Sendable {
     private struct State {
-        var queue: [@Sendable () -> Void] = []
-        var head = 0
-        var idle = 0
+        /// First in, first out: taken from `ready`, which is refilled from `added` reversed.
+        var ready: [@Sendable () -> Void] = []
+        var added: [@Sendable () -> Void] = []
+        var idleThreads = 0
         var threads = 0
+
+        mutating func take() -> (@Sendable () -> Void)? {
+            if ready.isEmpty {
+                swap(&ready, &added)
+                ready.reverse()
+            }
+            return ready.popLast()
+        }
     }
 
     private let monitor = Monitor(State())
@@ -49,13 +58,12 @@ private final class ThreadPool: Sendable {
 
     func submit(_ work: @escaping @Sendable () -> Void) {
         let startsThread = monitor.withLock { state in
-            state.queue.append(work)
-            guard state.idle < state.queue.count - state.head, state.threads < maximumThreads else { return false }
+            state.added.append(work)
+            guard state.idleThreads == 0, state.threads < maximumThreads else { return false }
             state.threads += 1
             return true
         }
-        if startsThread { start() }
-        monitor.wakeOne()
+        if startsThread { start() } else { monitor.wakeOne() }
     }
 
     private func start() {
@@ -78,18 +86,7 @@ private final class ThreadPool: Sendable {
 
     private func run() {
         while true {
-            let work: @Sendable () -> Void = monitor.wait { state in
-                guard state.head < state.queue.count else {
-                    return nil
-                }
-                let work = state.queue[state.head]
-                state.head += 1
-                if state.head == state.queue.count {
-                    state.queue.removeAll(keepingCapacity: true)
-                    state.head = 0
-                }
-                return work
-            }
+            let work: @Sendable () -> Void = monitor.waitCountingIdle(\.idleThreads) { state in state.take() }
             work()
         }
     }

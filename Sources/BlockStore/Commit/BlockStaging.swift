@@ -1,0 +1,182 @@
+import Chunker
+import Erasure
+import Synchronization
+
+/// A sealed block on its way to the devices: encoded on a compute lane, then written and synced under
+/// temporary names, one lane a device.
+///
+/// Thread rule: created and asked by the committing thread; the lanes only touch `progress`.
+final class BlockStaging: Sendable {
+    let name: BlockName
+    let profile: Profile
+    let shardPayloadBytes: Int
+    let contents: TableOfContents
+    /// The block is not acknowledged with fewer shards than this.
+    let leastShards: Int
+    /// Where each row goes.
+    let targets: [(row: Row, device: DeviceID)]
+
+    struct Progress: Sendable {
+        var outstanding: Int
+        /// Rows whose bytes are durable under a temporary name.
+        var staged: [Row: (device: DeviceID, shard: StagedShard)] = [:]
+        /// Rows that have their final name, durably.
+        var named: [Row: DeviceID] = [:]
+        var isEncoded = false
+    }
+
+    private let progress: Mutex<Progress>
+    private let completion = Completion()
+    private let engine: Engine
+
+    /// Starts to encode and stage.
+    ///
+    /// - Parameter payload: the data, `usedBytes` of it; given back to `engine.blockBuffers` when done.
+    init(
+        _ engine: Engine, _ block: OpenBlock, isFull: Bool, targets: [(row: Row, device: DeviceID)], leastShards: Int
+    ) {
+        self.engine = engine
+        name = block.name
+        profile = block.profile
+        shardPayloadBytes = block.shardPayloadBytes(isFull: isFull)
+        contents = TableOfContents(
+            block: block.name, payloadBytes: UInt64(block.usedBytes), chunks: block.chunks, records: block.records)
+        self.leastShards = leastShards
+        self.targets = targets
+        progress = Mutex(Progress(outstanding: targets.count))
+        let payload = block.payload
+        let usedBytes = block.usedBytes
+        engine.environment.executor.submit(.compute) { [self] in
+            stage(EncodedBlock(self, payload: payload, usedBytes: usedBytes, engine: engine))
+        }
+    }
+
+    var payloadBytes: Int { contents.payloadBytes == 0 ? 0 : shardPayloadBytes }
+
+    var columns: Range<Int> { 0..<profile.dataShards }
+
+    /// Waits until every shard is staged and synced, or has failed.
+    func wait() { engine.environment.executor.wait(for: completion) }
+
+    /// Staged shards on devices that are still in service.
+    func staged() -> [Row: (device: DeviceID, shard: StagedShard)] {
+        progress.withLock(\.staged).filter { engine.devices.device($0.value.device) != nil }
+    }
+
+    /// Named shards on devices that are still in service.
+    func named() -> [Row: DeviceID] {
+        progress.withLock(\.named).filter { engine.devices.device($0.value) != nil }
+    }
+
+    func noteNamed(on device: DeviceID) {
+        progress.withLock { progress in
+            for (row, place) in progress.staged where place.device == device { progress.named[row] = device }
+        }
+    }
+
+    /// Whether `rows` are enough to acknowledge the block.
+    func isEnough(_ rows: some Collection<Row>) -> Bool {
+        rows.count >= leastShards && Protection.isReadable(rows, columns: columns, payloadBytes: shardPayloadBytes)
+    }
+
+    /// Hands every shard to its device's lane.
+    private func stage(_ encoded: EncodedBlock) {
+        guard !targets.isEmpty else { return completion.raise() }
+        for (row, id) in targets {
+            engine.environment.executor.submit(.device(engine.devices.lane(id))) { [self] in
+                var place: StagedShard?
+                if let device = engine.devices.device(id) {
+                    do throws(StoreError) {
+                        let shard = try device.stage(encoded.pieces(of: row), as: ShardName(name, row))
+                        do throws(StoreError) {
+                            try device.sync([shard])
+                            place = shard
+                        } catch {
+                            device.discard([shard])
+                            throw error
+                        }
+                    } catch {
+                        engine.devices.fail(id, error)
+                    }
+                }
+                finish(row, id, place)
+            }
+        }
+    }
+
+    private func finish(_ row: Row, _ device: DeviceID, _ place: StagedShard?) {
+        let isLast = progress.withLock { progress in
+            progress.outstanding -= 1
+            if let place { progress.staged[row] = (device, place) }
+            return progress.outstanding == 0
+        }
+        if isLast { completion.raise() }
+    }
+}
+
+/// A block's shards in memory. Gives its buffers back when the last lane lets go of it.
+final class EncodedBlock: Sendable {
+    private let engine: Engine
+    private let payload: Buffer?
+    private let parity: Buffer?
+    private let shardPayloadBytes: Int
+    private let files: [Row: ShardFile]
+
+    init(_ staging: BlockStaging, payload: Buffer?, usedBytes: Int, engine: Engine) {
+        self.engine = engine
+        self.payload = payload
+        shardPayloadBytes = staging.shardPayloadBytes
+        let size = staging.shardPayloadBytes
+        let contents = staging.contents.encode()
+        let digest = Workspaces.shared.with { workspace in contents.withUnsafeBytes { workspace.digest(of: $0) } }
+        let rows = staging.targets.map(\.row)
+        let parityRows = rows.filter(\.isParity)
+        let parity = parityRows.isEmpty || size == 0 ? nil : engine.parityBuffers.take()
+        self.parity = parity
+        if let payload, size > 0 {
+            let padding = payload.slice(usedBytes..<(size * staging.profile.dataShards))
+            padding.initializeMemory(as: UInt8.self, repeating: 0)
+            if let parity {
+                engine.encoder(for: parityRows, columns: staging.columns).encode(
+                    (0..<staging.profile.dataShards).map { payload.slice(($0 * size)..<(($0 + 1) * size)) },
+                    into: parityRows.indices.map { parity.slice(($0 * size)..<(($0 + 1) * size)) }, byteCount: size)
+            }
+        }
+        var files: [Row: ShardFile] = [:]
+        for row in rows {
+            let header = ShardHeader(
+                storeID: engine.storeID, block: staging.name, columnCount: staging.profile.dataShards, firstColumn: 0,
+                row: row, payloadBytes: size, tableOfContentsBytes: contents.count, tableOfContentsDigest: digest)
+            let bytes = Self.bytes(of: row, parityRows, payload, parity, size)
+            files[row] = ShardFile(header: header, payload: bytes, contents: contents)
+        }
+        self.files = files
+    }
+
+    deinit {
+        if let payload { engine.blockBuffers.give(payload) }
+        if let parity { engine.parityBuffers.give(parity) }
+    }
+
+    /// The shard file of `row`, piece by piece. The payload piece points into this object's buffers.
+    func pieces(of row: Row) -> ShardFile {
+        guard let file = files[row] else { preconditionFailure("row \(row.name) was not encoded") }
+        return file
+    }
+
+    private static func bytes(
+        of row: Row, _ parityRows: [Row], _ payload: Buffer?, _ parity: Buffer?, _ size: Int
+    ) -> UnsafeRawBufferPointer {
+        guard size > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        switch row {
+        case .data(let column):
+            guard let payload else { preconditionFailure("a block with payload has a buffer") }
+            return UnsafeRawBufferPointer(payload.slice((column * size)..<((column + 1) * size)))
+        case .parity:
+            guard let parity, let index = parityRows.firstIndex(of: row) else {
+                preconditionFailure("a parity row has a buffer")
+            }
+            return UnsafeRawBufferPointer(parity.slice((index * size)..<((index + 1) * size)))
+        }
+    }
+}

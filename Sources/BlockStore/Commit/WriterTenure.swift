@@ -1,0 +1,76 @@
+/// One writer's tenure: what is true of the store while this process holds the writer lock.
+///
+/// Use from the thread that holds the session. Invariants: `state` is what the index holds, or is
+/// ahead of it only while `isIndexBehind`; every epoch that names a shard was written to all devices
+/// in service before.
+final class WriterTenure {
+    let engine: Engine
+    private(set) var state: IndexState
+    /// The number the next block gets: above every accepted commit and every valid header seen.
+    private var nextBlock: BlockNumber
+    /// The highest epoch counter seen anywhere.
+    private var highestEpoch: UInt64
+    /// Whether the epoch in `state` stands on every device in service.
+    private var isEpochWritten: Bool
+    /// The index could not follow a durable commit: it is caught up when the store is opened again.
+    private(set) var indexProblem: StoreError?
+
+    /// - Parameter isEpochWritten: the head and the epoch this home left were found unchanged on every
+    ///   device in service, so that its epoch goes on.
+    init(
+        _ engine: Engine, state: IndexState, highestBlock: BlockNumber, highestEpoch: UInt64, isEpochWritten: Bool
+    ) {
+        self.engine = engine
+        self.state = state
+        nextBlock = max(highestBlock, state.highestBlock).next
+        self.highestEpoch = max(highestEpoch, state.epoch.counter)
+        self.isEpochWritten = isEpochWritten
+    }
+
+    func newBlockName() -> BlockName {
+        defer { nextBlock = nextBlock.next }
+        return BlockName(number: nextBlock, id: engine.environment.random.identifier())
+    }
+
+    /// Makes sure that this tenure's epoch stands on every device in service.
+    func ensureEpoch() throws(StoreError) {
+        if !isEpochWritten { try beginEpoch() }
+    }
+
+    /// Begins a new epoch, above all that were seen. A device that cannot keep it leaves service.
+    func beginEpoch() throws(StoreError) {
+        let epoch = Epoch(counter: highestEpoch + 1, writer: engine.environment.random.identifier())
+        let document = EpochDocument(epoch: epoch).encode()
+        var written = 0
+        for id in engine.devices.inService {
+            guard let device = engine.devices.device(id) else { continue }
+            do throws(StoreError) {
+                try device.writeDocument(.epoch, document)
+                written += 1
+            } catch {
+                engine.devices.fail(id, error)
+            }
+        }
+        guard written > 0 else {
+            throw StoreError(.tooFewDevices, "begin to write", detail: "no device took the new epoch")
+        }
+        highestEpoch = epoch.counter
+        state.epoch = epoch
+        isEpochWritten = true
+    }
+
+    /// Takes an acknowledged commit over into the index.
+    func accept(_ commit: AcceptedCommit, configuration: Configuration?, retired: RetiredRecord?) {
+        guard let last = commit.record.blocks.last else { preconditionFailure("a commit has a block") }
+        state.head = CommitHead(number: commit.record.number, block: last.name)
+        state.highestBlock = max(state.highestBlock, commit.record.blocks.map(\.name.number).max() ?? state.highestBlock)
+        if let configuration { state.configuration = configuration }
+        if let retired { state.retired = retired }
+        do throws(StoreError) {
+            guard indexProblem == nil else { return }
+            try engine.index.apply([commit], state: state)
+        } catch {
+            indexProblem = error
+        }
+    }
+}

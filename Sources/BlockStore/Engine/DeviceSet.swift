@@ -1,0 +1,90 @@
+import Synchronization
+
+/// Why a configured device takes no part.
+public enum DeviceState: Sendable, Hashable, CustomStringConvertible {
+    case inService
+    /// Not found, or what was found there is not it.
+    case absent(String)
+    /// A write, sync or naming failed: out for this session (design law 5).
+    case failed(String)
+
+    public var isInService: Bool { self == .inService }
+
+    public var description: String {
+        switch self {
+        case .inService: "in service"
+        case .absent(let reason): "absent: \(reason)"
+        case .failed(let reason): "failed: \(reason)"
+        }
+    }
+}
+
+/// The configured devices and what became of each in this session.
+///
+/// Thread rule: any thread; all state is inside the lock. A device leaves service at most once and
+/// does not come back before the store is opened again.
+final class DeviceSet: Sendable {
+    struct Member: Sendable {
+        let configured: Configuration.Device
+        /// Its I/O lane.
+        let lane: Int
+        var device: (any Device)?
+        var state: DeviceState
+        /// Path at which it was found, or is expected.
+        var path: String?
+    }
+
+    private let members: Mutex<[DeviceID: Member]>
+    /// In the order of the configuration, without the removed ones.
+    let order: [DeviceID]
+
+    init(_ members: [Member]) {
+        order = members.map(\.configured.id)
+        self.members = Mutex(
+            Dictionary(members.map { ($0.configured.id, $0) }, uniquingKeysWith: { first, _ in first }))
+    }
+
+    subscript(id: DeviceID) -> Member? { members.withLock { $0[id] } }
+
+    var all: [Member] { order.compactMap { self[$0] } }
+
+    /// The device, when it is in service.
+    func device(_ id: DeviceID) -> (any Device)? {
+        members.withLock { members in
+            guard let member = members[id], member.state.isInService else { return nil }
+            return member.device
+        }
+    }
+
+    func lane(_ id: DeviceID) -> Int { self[id]?.lane ?? 0 }
+
+    /// Devices in service, in configuration order.
+    var inService: [DeviceID] { order.filter { device($0) != nil } }
+
+    /// Configured devices that are not in service.
+    var outOfService: [DeviceID] { order.filter { device($0) == nil } }
+
+    /// Those that may take new shards.
+    var candidates: [Placement.Candidate] {
+        all.filter { $0.state.isInService && $0.configured.state == .inService }
+            .map { Placement.Candidate(id: $0.configured.id, domain: $0.configured.domain, weight: $0.configured.weight) }
+    }
+
+    /// Takes a device out of service for the rest of the session.
+    func fail(_ id: DeviceID, _ error: StoreError) {
+        members.withLock { members in
+            guard members[id]?.state.isInService == true else { return }
+            members[id]?.state = .failed(error.description)
+        }
+    }
+
+    /// "disk-2 (/srv/d2)"
+    func name(_ id: DeviceID) -> String {
+        guard let member = self[id] else { return "device \(hexadecimal(id.prefix, digits: 16))" }
+        return member.path.map { "\(member.configured.label) (\($0))" } ?? member.configured.label
+    }
+
+    func label(_ id: DeviceID) -> String {
+        self[id]?.configured.label ?? "device \(hexadecimal(id.prefix, digits: 16))"
+    }
+}

@@ -1,0 +1,56 @@
+import Chunker
+import Erasure
+import Synchronization
+
+/// What every operation of an open store shares. Any thread.
+///
+/// The devices and the configuration of an engine never change: a change of configuration ends it
+/// and a new one begins.
+final class Engine: Sendable {
+    let environment: StoreEnvironment
+    let storeID: StoreID
+    let configuration: Configuration
+    let devices: DeviceSet
+    let index: Index
+    let chunkBuffers: ChunkBuffers
+
+    init(environment: StoreEnvironment, configuration: Configuration, devices: DeviceSet, index: Index) {
+        self.environment = environment
+        storeID = configuration.storeID
+        self.configuration = configuration
+        self.devices = devices
+        self.index = index
+        chunkBuffers = ChunkBuffers(
+            usualBytes: max(configuration.chunker.maximumBytes, 256 << 10), kept: 64)
+    }
+
+    /// The device that has `shard`: the one where it is expected, else whichever is found to hold it.
+    func locate(_ shard: ShardName, expectedOn expected: DeviceID?) -> (any Device)? {
+        if let expected, let device = devices.device(expected), Self.has(device, shard) { return device }
+        for id in devices.inService where id != expected {
+            if let device = devices.device(id), Self.has(device, shard) { return device }
+        }
+        return nil
+    }
+
+    private static func has(_ device: any Device, _ shard: ShardName) -> Bool {
+        do throws(StoreError) {
+            return try device.byteCount(of: shard) != nil
+        } catch {
+            // Unreadable is not absent, but it cannot be used either.
+            return false
+        }
+    }
+
+    /// Rows of `block` that are on devices in service and not known to be damaged.
+    func soundRows(of block: IndexedBlock) -> [Row] {
+        block.shards.filter { !block.damaged.contains($0.key) && devices.device($0.value) != nil }.map(\.key)
+    }
+
+    /// Remembers damage found while reading, so that repair starts there. The index is a cache: that
+    /// this cannot be written down must not fail the read.
+    func remember(_ damaged: [DamagedShard]) {
+        guard !damaged.isEmpty else { return }
+        try? index.markDamaged(damaged.map { ($0.block, $0.row) })
+    }
+}

@@ -1,0 +1,165 @@
+import Erasure
+
+/// Reads one block's payload with every byte checked against its cell's checksum, rebuilding what is
+/// missing or damaged from the other shards.
+///
+/// This is the slow, sure path: a healthy get reads a chunk's stored bytes directly and checks the
+/// digest. Use from one thread.
+struct BlockReader {
+    /// A shard whose header and checksum table were found sound.
+    private struct OpenShard {
+        let device: any Device
+        let name: ShardName
+        let header: ShardHeader
+        let layout: ShardLayout
+        let table: ChecksumTable
+    }
+
+    let engine: Engine
+    let block: IndexedBlock
+    /// Rows that must not be used: known or suspected to be wrong.
+    private(set) var excluded: Set<Row>
+    /// What was found wrong on the way, row by row.
+    private(set) var problems: [Row: String] = [:]
+    private let source: ReadSource
+    private var open: [Row: OpenShard] = [:]
+
+    init(_ engine: Engine, _ block: IndexedBlock, excluding excluded: Set<Row> = [], from source: ReadSource = .cache) {
+        self.engine = engine
+        self.block = block
+        self.excluded = excluded
+        self.source = source
+    }
+
+    var columns: Range<Int> { block.firstColumn..<(block.firstColumn + block.columnCount) }
+
+    private var cellCount: Int { (block.shardPayloadBytes + Limits.cellBytes - 1) / Limits.cellBytes }
+
+    /// Fills `buffer` with the payload bytes from `offset` on.
+    ///
+    /// - Throws: `.lost` when the rows left do not span what is needed.
+    mutating func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) {
+        let shardBytes = block.shardPayloadBytes
+        var done = 0
+        while done < buffer.count {
+            let position = offset + done
+            let column = position / shardBytes
+            let start = position % shardBytes
+            let count = min(buffer.count - done, shardBytes - start)
+            guard column < block.columnCount else {
+                throw StoreError(
+                    .corrupt, "read block \(block.name)", detail: "byte \(position) lies beyond its payload")
+            }
+            let cells = (start / Limits.cellBytes)..<((start + count + Limits.cellBytes - 1) / Limits.cellBytes)
+            let first = cells.lowerBound * Limits.cellBytes
+            let bytes = min(cells.upperBound * Limits.cellBytes, shardBytes) - first
+            let scratch = Buffer(byteCount: bytes)
+            try read(.data(column: block.firstColumn + column), cells: cells, into: scratch.bytes)
+            let part = scratch.slice((start - first)..<(start - first + count))
+            UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + count)]).copyMemory(
+                from: UnsafeRawBufferPointer(part))
+            done += count
+        }
+    }
+
+    /// Fills `payload` with all data shards end to end: `columnCount · shardPayloadBytes` bytes.
+    mutating func readAll(into payload: UnsafeMutableRawBufferPointer) throws(StoreError) {
+        let stride = 16  // 1 MiB of each shard at a time
+        for column in 0..<block.columnCount {
+            var cell = 0
+            while cell < cellCount {
+                let end = min(cell + stride, cellCount)
+                let start = column * block.shardPayloadBytes + cell * Limits.cellBytes
+                let bytes = min(end * Limits.cellBytes, block.shardPayloadBytes) - cell * Limits.cellBytes
+                try read(
+                    .data(column: block.firstColumn + column), cells: cell..<end,
+                    into: UnsafeMutableRawBufferPointer(rebasing: payload[start..<(start + bytes)]))
+                cell = end
+            }
+        }
+    }
+
+    /// Fills `buffer` with some cells of `row`: from its shard when that is sound, else rebuilt by the
+    /// cheapest plan from sources that are.
+    private mutating func read(
+        _ row: Row, cells: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        // Damage is local: a row that fails here may serve other cells.
+        var unusable = excluded
+        if !unusable.contains(row), try readDirectly(row, cells, buffer) { return }
+        unusable.insert(row)
+        while true {
+            let available = candidates().filter { !unusable.contains($0) }
+            guard let plan = RepairPlan.make(lost: [row], available: available, columns: columns) else {
+                throw StoreError(
+                    .lost, "rebuild row \(row.name) of block \(block.name)",
+                    detail: "the \(available.count) sound shards left do not span it")
+            }
+            let scratch = Buffer(byteCount: buffer.count * plan.reads.count)
+            var sources: [UnsafeRawBufferPointer] = []
+            var failed: Row?
+            for (index, source) in plan.reads.enumerated() {
+                let part = scratch.slice((index * buffer.count)..<((index + 1) * buffer.count))
+                guard try readDirectly(source, cells, part) else {
+                    failed = source
+                    break
+                }
+                sources.append(UnsafeRawBufferPointer(part))
+            }
+            if let failed {
+                unusable.insert(failed)
+                continue
+            }
+            Rebuilder(plan).rebuild(from: sources, into: [buffer])
+            return
+        }
+    }
+
+    /// Whether the cells could be read from the row's own shard and passed their checks.
+    private mutating func readDirectly(
+        _ row: Row, _ cells: Range<Int>, _ buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> Bool {
+        guard let shard = openShard(row) else { return false }
+        do throws(StoreError) {
+            try ShardReader.cells(
+                cells, of: shard.header, shard.layout, checkedBy: shard.table, shard.name, on: shard.device,
+                into: buffer, from: source)
+            return true
+        } catch {
+            problems[row] = error.description
+            return false
+        }
+    }
+
+    /// Every row that some device in service might hold.
+    private func candidates() -> [Row] {
+        let known = Set(block.shards.keys).union(block.profile.rows)
+        return known.sorted()
+    }
+
+    private mutating func openShard(_ row: Row) -> OpenShard? {
+        if let shard = open[row] { return shard }
+        guard problems[row] == nil, !excluded.contains(row) else { return nil }
+        let name = ShardName(block.name, row)
+        do throws(StoreError) {
+            guard let device = engine.locate(name, expectedOn: block.shards[row]) else {
+                throw StoreError(.notFound, "read shard \(name)", detail: "no device in service has it")
+            }
+            let (header, layout) = try ShardReader.header(
+                of: name, on: device, storeID: engine.storeID, from: source)
+            guard header.block == block.name, header.columnCount == block.columnCount,
+                header.firstColumn == block.firstColumn, header.payloadBytes == block.shardPayloadBytes
+            else {
+                throw StoreError(
+                    .corrupt, "read shard \(name)", at: device.place, detail: "its header is of another block")
+            }
+            let table = try ShardReader.checksums(of: header, layout, name, on: device, from: source)
+            let shard = OpenShard(device: device, name: name, header: header, layout: layout, table: table)
+            open[row] = shard
+            return shard
+        } catch {
+            problems[row] = error.description
+            return nil
+        }
+    }
+}

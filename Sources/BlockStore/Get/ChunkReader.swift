@@ -1,0 +1,177 @@
+import Chunker
+import Erasure
+
+/// A chunk's plain bytes, checked against its digest.
+struct PlainChunk: Sendable {
+    let buffer: Buffer
+    let byteCount: Int
+    /// How many stored bytes had to be rebuilt from other shards.
+    let rebuiltBytes: Int
+    /// The shards found guilty on the way.
+    let damaged: [DamagedShard]
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(buffer.slice(0..<byteCount)) }
+}
+
+/// A shard that was found damaged or missing while something else was read.
+struct DamagedShard: Sendable, Hashable {
+    let block: BlockRef
+    let name: BlockName
+    let row: Row
+    let problem: String
+}
+
+/// Reads chunks by digest: the right bytes or an error (design law 3). Any thread.
+struct ChunkReader: Sendable {
+    let engine: Engine
+
+    /// Reads the chunk named `digest`, which must have `byteCount` plain bytes.
+    ///
+    /// The fast path reads exactly the stored bytes. Only when a check fails are cell checksums
+    /// consulted, the range rebuilt, and, should all checksums agree and the digest not, each
+    /// source excluded in turn.
+    func read(_ digest: Digest, byteCount: Int) throws(StoreError) -> PlainChunk {
+        let places = try engine.index.places(of: digest)
+        let plain = engine.chunkBuffers.take(byteCount)
+        var blocks: [(ChunkPlace, IndexedBlock)] = []
+        for place in places where place.plainBytes == byteCount {
+            guard let block = try engine.index.block(place.block) else { continue }
+            if readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
+                return PlainChunk(buffer: plain, byteCount: byteCount, rebuiltBytes: 0, damaged: [])
+            }
+            blocks.append((place, block))
+        }
+        var problems: [DamagedShard] = []
+        for (place, block) in blocks {
+            if try rebuild(digest, place, block, into: plain.slice(0..<byteCount), &problems) {
+                return PlainChunk(
+                    buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
+            }
+        }
+        let detail =
+            blocks.isEmpty
+            ? "the index knows no block that holds it"
+            : "too few sound shards of block \(blocks.map { $0.1.name.description }.joined(separator: ", ")) are left"
+        throw StoreError(.lost, "read chunk \(digest)", detail: detail)
+    }
+
+    /// Whether the stored bytes, read without looking at anything else, yield the chunk.
+    private func readDirectly(
+        _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into plain: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        guard block.shardPayloadBytes > 0, place.storedBytes > 0, place.storedBytes <= Limits.plainChunkBytes,
+            place.offset + place.storedBytes <= block.columnCount * block.shardPayloadBytes
+        else { return false }
+        // A chunk that is stored as it is needs no second buffer.
+        let stored = place.codec == .stored ? nil : engine.chunkBuffers.take(place.storedBytes)
+        defer { if let stored { engine.chunkBuffers.give(stored) } }
+        let target = stored.map { $0.slice(0..<place.storedBytes) } ?? plain
+        guard target.count == place.storedBytes else { return false }
+        var done = 0
+        while done < place.storedBytes {
+            let position = place.offset + done
+            let row = Row.data(column: block.firstColumn + position / block.shardPayloadBytes)
+            let start = position % block.shardPayloadBytes
+            let count = min(place.storedBytes - done, block.shardPayloadBytes - start)
+            guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.device(id)
+            else { return false }
+            do throws(StoreError) {
+                try device.read(
+                    ShardName(block.name, row), at: ShardLayout.payloadOffset + start,
+                    into: UnsafeMutableRawBufferPointer(rebasing: target[done..<(done + count)]), from: .cache)
+            } catch {
+                return false
+            }
+            done += count
+        }
+        return decode(digest, place, UnsafeRawBufferPointer(target), into: plain)
+    }
+
+    /// Whether the stored bytes could be had from sound cells or rebuilt ones, and yield the chunk.
+    private func rebuild(
+        _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into plain: UnsafeMutableRawBufferPointer,
+        _ problems: inout [DamagedShard]
+    ) throws(StoreError) -> Bool {
+        guard place.storedBytes > 0, place.storedBytes <= Limits.plainChunkBytes else { return false }
+        let stored = Buffer(byteCount: place.storedBytes)
+        let target = stored.slice(0..<place.storedBytes)
+        // The first attempt excludes nobody. When every checksum agrees and the digest does not,
+        // somebody's checksums lie too: exclude each row in turn, then pairs, up to the tolerance.
+        for excluded in Self.exclusions(of: block) {
+            var reader = BlockReader(engine, block, excluding: excluded)
+            do throws(StoreError) {
+                try reader.read(at: place.offset, into: target)
+            } catch {
+                guard error.code == .lost || error.code == .corrupt else { throw error }
+                Self.note(reader.problems, block, &problems)
+                if excluded.isEmpty { return false }
+                continue
+            }
+            if decode(digest, place, UnsafeRawBufferPointer(target), into: plain) {
+                Self.note(reader.problems, block, &problems)
+                for row in excluded {
+                    Self.note([row: "its checksums agree with bytes that are wrong"], block, &problems)
+                }
+                return true
+            }
+        }
+        return false
+    }
+
+    private func decode(
+        _ digest: Digest, _ place: ChunkPlace, _ stored: UnsafeRawBufferPointer,
+        into plain: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        if place.codec == .stored {
+            // The direct path reads stored chunks in place.
+            if stored.baseAddress != UnsafeRawPointer(plain.baseAddress) {
+                guard stored.count == plain.count else { return false }
+                plain.copyMemory(from: stored)
+            }
+        } else {
+            do throws(CodecError) {
+                try decompress(stored, codec: place.codec, into: plain)
+            } catch {
+                return false
+            }
+        }
+        if Mutant.isActive(.digestSkipped) { return true }
+        return Workspaces.shared.with { $0.digest(of: UnsafeRawBufferPointer(plain)) } == digest
+    }
+
+    private static func note(_ found: [Row: String], _ block: IndexedBlock, _ problems: inout [DamagedShard]) {
+        for (row, problem) in found.sorted(by: { $0.key < $1.key }) {
+            problems.append(DamagedShard(block: block.ref, name: block.name, row: row, problem: problem))
+        }
+    }
+
+    /// Nothing, then every row, then every pair, up to the tolerance; a few thousand at most.
+    private static func exclusions(of block: IndexedBlock) -> [Set<Row>] {
+        let rows = block.profile.rows
+        var result: [Set<Row>] = [[]]
+        var last: [[Int]] = [[]]
+        for _ in 0..<block.profile.tolerance {
+            var next: [[Int]] = []
+            for combination in last {
+                for row in ((combination.last ?? -1) + 1)..<rows.count { next.append(combination + [row]) }
+            }
+            guard result.count + next.count <= 2000 else { break }
+            result += next.map { Set($0.map { rows[$0] }) }
+            last = next
+        }
+        return result
+    }
+}
+
+/// Buffers for chunks: pooled up to the store's usual size, single beyond it.
+final class ChunkBuffers: Sendable {
+    private let pool: BufferPool
+
+    init(usualBytes: Int, kept: Int) { pool = BufferPool(byteCount: usualBytes, kept: kept) }
+
+    func take(_ byteCount: Int) -> Buffer {
+        byteCount <= pool.byteCount ? pool.take() : Buffer(byteCount: byteCount)
+    }
+
+    func give(_ buffer: Buffer) { pool.give(buffer) }
+}

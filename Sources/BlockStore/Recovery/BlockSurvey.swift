@@ -1,0 +1,107 @@
+import Chunker
+import Erasure
+
+/// Blocks found on the devices beyond what the index knows, and what they contain.
+///
+/// Use from one thread.
+final class BlockSurvey: CommitEvidence {
+    /// What was found of one block.
+    struct Found {
+        /// Where each row's name was found, valid or not.
+        var named: [Row: DeviceID] = [:]
+        /// From any valid shard; nil when there is none.
+        var header: ShardHeader?
+        var contents: TableOfContents?
+    }
+
+    private let devices: DeviceSet
+    private let storeID: StoreID
+    private(set) var blocks: [BlockName: Found] = [:]
+    /// Shards that carry a name and nothing readable, in blocks where no shard is readable.
+    private(set) var unreadable: [ShardName: DeviceID] = [:]
+    private var readable: [BlockName: Bool] = [:]
+
+    init(devices: DeviceSet, storeID: StoreID) {
+        self.devices = devices
+        self.storeID = storeID
+    }
+
+    /// Reads header and contents of every block among `listing`, from the first shard that is sound.
+    func add(_ listing: [(ShardName, DeviceID)], progress: (Int, Int) -> Void = { _, _ in }) {
+        struct Group: Hashable {
+            let number: BlockNumber
+            let idPrefix: UInt64
+        }
+        var groups: [Group: [(ShardName, DeviceID)]] = [:]
+        for (shard, device) in listing {
+            groups[Group(number: shard.number, idPrefix: shard.idPrefix), default: []].append((shard, device))
+        }
+        var done = 0
+        for (_, shards) in groups.sorted(by: { ($0.key.number, $0.key.idPrefix) < ($1.key.number, $1.key.idPrefix) }) {
+            add(group: shards.sorted { ($0.0, $0.1) < ($1.0, $1.1) })
+            done += 1
+            progress(done, groups.count)
+        }
+    }
+
+    private func add(group: [(ShardName, DeviceID)]) {
+        var found = Found()
+        for (shard, id) in group {
+            if found.named[shard.row] == nil { found.named[shard.row] = id }
+            guard found.contents == nil, let device = devices.device(id) else { continue }
+            do throws(StoreError) {
+                let head = try ShardReader.head(of: shard, on: device, storeID: storeID)
+                found.header = head.header
+                found.contents = head.contents
+            } catch {
+                // Another shard of the block carries the same contents.
+                continue
+            }
+        }
+        if let header = found.header {
+            blocks[header.block] = found
+        } else {
+            for (shard, id) in group { unreadable[shard] = id }
+        }
+    }
+
+    /// The commits whose records were found, by their last block.
+    var commits: [CommitGraph.Node] {
+        blocks.compactMap { name, found in
+            for record in found.contents?.records ?? [] {
+                // A commit record counts only in the block it names last: copies make nothing real.
+                if case .commit(let commit) = record.record, commit.blocks.last?.name == name {
+                    return CommitGraph.Node(record: commit, block: name)
+                }
+            }
+            return nil
+        }
+    }
+
+    func namedRows(of block: BlockName) -> Int {
+        if let found = blocks[block] { return found.named.count }
+        return Set(
+            unreadable.keys.filter { $0.number == block.number && $0.idPrefix == block.id.prefix }.map(\.row)
+        ).count
+    }
+
+    func isReadable(_ block: BlockName) -> Bool {
+        if let known = readable[block] { return known }
+        let result = check(block)
+        readable[block] = result
+        return result
+    }
+
+    private func check(_ block: BlockName) -> Bool {
+        guard let found = blocks[block], let header = found.header else { return false }
+        let columns = header.firstColumn..<(header.firstColumn + header.columnCount)
+        var sound: [Row] = []
+        for (row, id) in found.named.sorted(by: { $0.key < $1.key }) {
+            guard let device = devices.device(id) else { continue }
+            let problem = ShardReader.problem(
+                with: ShardName(block, row), on: device, storeID: storeID, from: .cache)
+            if problem == nil { sound.append(row) }
+        }
+        return Protection.isReadable(sound, columns: columns, payloadBytes: header.payloadBytes)
+    }
+}

@@ -1,0 +1,200 @@
+/// What the devices in service show of a block.
+protocol CommitEvidence {
+    /// How many distinct rows of the block have a name, valid or not.
+    func namedRows(of block: BlockName) -> Int
+    /// Whether the sound shards span its data. Reads and checks them all.
+    func isReadable(_ block: BlockName) -> Bool
+}
+
+/// The commits found on the devices, and which of them are real (docs/architecture.md, "Recovery").
+///
+/// It looks at evidence and decides; it writes nothing, and asks for evidence only through
+/// `CommitEvidence`.
+struct CommitGraph {
+    enum Verdict: Sendable, Hashable {
+        /// The rows of each of its blocks span the data.
+        case accepted
+        /// It may have been acknowledged, and cannot be read in full now.
+        case inDoubt
+        /// It was never acknowledged.
+        case void
+    }
+
+    /// One commit found, by its last block.
+    struct Node: Sendable {
+        let record: CommitRecord
+        let block: BlockName
+    }
+
+    /// One step of the chain from the root to the head.
+    enum Step: Sendable {
+        case commit(Node)
+        /// Linked from above, found nowhere: damage, unless redundant.
+        case missing(number: CommitNumber, block: BlockName)
+    }
+
+    struct Outcome: Sendable {
+        /// Accepted commits above the root, ascending.
+        var chain: [Step] = []
+        /// Leaves that may have been acknowledged. Writing is refused while there is one.
+        var doubtful: [Node] = []
+        /// Commits found above the root that are on no accepted chain.
+        var offChain: [Node] = []
+        /// Of these, the ones with enough shards to have been acknowledged.
+        var bypassed: [Node] = []
+        /// The accepted leaf, when recovery accepted one above the root.
+        var acceptedLeaf: Node?
+    }
+
+    let root: CommitHead
+    private let nodes: [BlockName: Node]
+    private let evidence: any CommitEvidence
+    private let retired: RetiredRecord?
+    /// Devices in service were asked; a row may hide on any other.
+    private let inService: Set<DeviceID>
+
+    init(
+        root: CommitHead, nodes: [Node], evidence: any CommitEvidence, retired: RetiredRecord?,
+        inService: Set<DeviceID>
+    ) {
+        self.root = root
+        self.nodes = Dictionary(nodes.map { ($0.block, $0) }, uniquingKeysWith: { first, _ in first })
+        self.evidence = evidence
+        self.retired = retired
+        self.inService = inService
+    }
+
+    /// Judges the leaves that descend from the root, highest epoch first.
+    func resolve() -> Outcome {
+        var outcome = Outcome()
+        var remaining = Set(nodes.values.filter { $0.record.number > root.number && reachesRoot($0) }.map(\.block))
+        while outcome.acceptedLeaf == nil, outcome.doubtful.isEmpty {
+            let tied = highestLeaves(of: remaining)
+            if tied.isEmpty { break }
+            let judged = tied.map { (node: $0, verdict: judge($0)) }
+            let possible = judged.filter { $0.verdict != .void }
+            if possible.isEmpty {
+                for (node, _) in judged { remaining.remove(node.block) }
+            } else if possible.count > 1, !Mutant.isActive(.equalEpochsAccepted) {
+                outcome.doubtful = possible.map(\.node)
+            } else if possible[0].verdict == .inDoubt {
+                outcome.doubtful = [possible[0].node]
+            } else {
+                outcome.acceptedLeaf = possible[0].node
+            }
+        }
+        if let leaf = outcome.acceptedLeaf {
+            outcome.chain = chain(to: leaf)
+        } else if !outcome.doubtful.isEmpty {
+            // Whoever wrote a doubtful commit had seen its parent accepted.
+            let chains = outcome.doubtful.map { chain(to: $0).dropLast() }
+            outcome.chain = chains.dropFirst().reduce(Array(chains[0])) { common, other in
+                Array(zip(common, other).prefix { Self.block(of: $0) == Self.block(of: $1) }.map(\.0))
+            }
+        }
+        let onChain = Set(outcome.chain.map(Self.block(of:)))
+        let doubtful = Set(outcome.doubtful.map(\.block))
+        outcome.offChain = nodes.values
+            .filter { node in
+                node.record.number > root.number && !onChain.contains(node.block) && !doubtful.contains(node.block)
+            }
+            .sorted { ($0.record.number, $0.block) < ($1.record.number, $1.block) }
+        outcome.bypassed = outcome.offChain.filter { mayBeAcknowledged($0, absent: false) }
+        return outcome
+    }
+
+    /// The leaves with the highest epoch counter: several only where two writers drew the same one.
+    private func highestLeaves(of remaining: Set<BlockName>) -> [Node] {
+        let parents = Set(remaining.compactMap { nodes[$0].flatMap { parent(of: $0.record)?.block } })
+        let leaves = remaining.subtracting(parents).compactMap { nodes[$0] }
+        if Mutant.isActive(.leavesJudgedInOrder) {
+            return Array(leaves.sorted { $0.block < $1.block }.prefix(1))
+        }
+        guard let highest = leaves.map(\.record.epoch.counter).max() else { return [] }
+        return leaves.filter { $0.record.epoch.counter == highest }.sorted { $0.block < $1.block }
+    }
+
+    private func judge(_ node: Node) -> Verdict {
+        if Mutant.isActive(.voidLeafAccepted) { return .accepted }
+        if node.record.blocks.allSatisfy({ evidence.isReadable($0.name) }) { return .accepted }
+        if Mutant.isActive(.inDoubtVoided) { return .void }
+        return mayBeAcknowledged(node, absent: true) ? .inDoubt : .void
+    }
+
+    /// Whether the rows named, and (where `absent`) those that may hide on devices that could not be
+    /// asked, could form a set that was acknowledged.
+    private func mayBeAcknowledged(_ node: Node, absent: Bool) -> Bool {
+        let hidden = absent ? node.record.devices.filter { !inService.contains($0) }.count : 0
+        return node.record.blocks.allSatisfy { block in
+            evidence.namedRows(of: block.name) + hidden >= Int(block.leastShards)
+        }
+    }
+
+    /// The commit below, which may be missing. Redundant commits are stepped over.
+    private func parent(of record: CommitRecord) -> (number: CommitNumber, block: BlockName)? {
+        guard let previous = record.previous, record.number.value > 1 else { return nil }
+        let number = CommitNumber(record.number.value - 1)
+        if nodes[previous] == nil, previous != root.block,
+            let interval = retired?.commits.first(where: { $0.first <= number && number <= $0.last })
+        {
+            guard interval.first.value > 1 else { return nil }
+            return (CommitNumber(interval.first.value - 1), interval.below)
+        }
+        return (number, previous)
+    }
+
+    /// The steps above the root that lead to `leaf`, ascending.
+    private func chain(to leaf: Node) -> [Step] {
+        var steps: [Step] = [.commit(leaf)]
+        var record = leaf.record
+        while let below = parent(of: record), below.number > root.number {
+            if let node = nodes[below.block], node.record.number == below.number {
+                steps.append(.commit(node))
+                record = node.record
+            } else {
+                steps.append(.missing(number: below.number, block: below.block))
+                // The walk goes on at the next lower number that is whole.
+                guard let next = substitute(below: below.number, under: record.epoch) else { break }
+                steps.append(.commit(next))
+                record = next.record
+            }
+        }
+        return steps.reversed()
+    }
+
+    private func reachesRoot(_ node: Node) -> Bool {
+        var record = node.record
+        while let below = parent(of: record) {
+            if below.number <= root.number {
+                return below.number < root.number || below.block == root.block
+            }
+            if let next = nodes[below.block], next.record.number == below.number {
+                record = next.record
+            } else if let next = substitute(below: below.number, under: record.epoch) {
+                record = next.record
+            } else {
+                return true
+            }
+        }
+        return root.number == .none
+    }
+
+    /// The commit with the highest number below `number` that a writer of `epoch` can have seen; of
+    /// several, the one of the highest epoch.
+    private func substitute(below number: CommitNumber, under epoch: Epoch) -> Node? {
+        nodes.values
+            .filter { $0.record.number < number && $0.record.number > root.number
+                && $0.record.epoch.counter <= epoch.counter }
+            .max {
+                ($0.record.number, $0.record.epoch.counter, $0.block)
+                    < ($1.record.number, $1.record.epoch.counter, $1.block)
+            }
+    }
+
+    private static func block(of step: Step) -> BlockName {
+        switch step {
+        case .commit(let node): node.block
+        case .missing(_, let block): block
+        }
+    }
+}

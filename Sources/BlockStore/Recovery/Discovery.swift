@@ -1,0 +1,105 @@
+/// Finds the configured devices behind their path hints and the newest configuration among the
+/// copies. Identity decides, never the path.
+struct Discovery {
+    private struct Found {
+        let device: any Device
+        let document: DeviceDocument
+    }
+
+    let environment: StoreEnvironment
+    let storeID: StoreID
+    private(set) var configuration: Configuration
+    private(set) var notices: [String] = []
+    private var hints: [DeviceID: [String]] = [:]
+    private var tried: [String: String] = [:]  // hint → why it is no device of ours
+    private var found: [DeviceID: Found] = [:]
+    private var physical: Set<String> = []
+
+    /// Looks at every hint, and at those that the documents found there give, until nothing new
+    /// appears.
+    ///
+    /// - Parameter atLeast: a configuration already known to be real, from the commits.
+    init(_ environment: StoreEnvironment, home: StoreDocument, atLeast known: Configuration? = nil) {
+        self.environment = environment
+        storeID = home.storeID
+        configuration = home.configuration
+        if let known, known.number > configuration.number { configuration = known }
+        for (id, path) in home.paths.sorted(by: { $0.key < $1.key }) { addHint(path, for: id) }
+        var isStable = false
+        while !isStable {
+            isStable = true
+            for id in configuration.devices.map(\.id) where found[id] == nil {
+                for hint in hints[id] ?? [] where tried[hint] == nil {
+                    isStable = false
+                    look(at: hint)
+                }
+            }
+        }
+    }
+
+    /// The devices of the configuration, those found in service and the others absent.
+    func deviceSet() -> DeviceSet {
+        let members = configuration.devices.filter { $0.state != .removed }.enumerated().map { lane, configured in
+            let match = found[configured.id]
+            let expected = hints[configured.id]?.first
+            let state: DeviceState =
+                match != nil
+                ? .inService
+                : .absent(expected.flatMap { tried[$0] }.flatMap { $0.isEmpty ? nil : $0 } ?? "not found")
+            return DeviceSet.Member(
+                configured: configured, lane: lane, device: match?.device, state: state,
+                path: match?.device.place ?? expected)
+        }
+        return DeviceSet(members)
+    }
+
+    /// Where each device was found or is expected, for the copies.
+    func paths() -> [DeviceID: String] {
+        var result: [DeviceID: String] = [:]
+        for (id, candidates) in hints { result[id] = found[id]?.device.place ?? candidates.first }
+        return result
+    }
+
+    /// Devices whose copy of the configuration is older than the newest.
+    func outdated(than configuration: Configuration) -> [DeviceID] {
+        found.filter { $0.value.document.configuration != configuration }.map(\.key).sorted()
+    }
+
+    private mutating func addHint(_ path: String, for id: DeviceID) {
+        if hints[id]?.contains(path) != true { hints[id, default: []].append(path) }
+    }
+
+    private mutating func look(at hint: String) {
+        tried[hint] = ""
+        let device: any Device
+        let document: DeviceDocument
+        do throws(StoreError) {
+            device = try environment.devices.open(hint)
+            guard !physical.contains(device.physicalIdentity) else { return }
+            guard let bytes = try device.readDocument(.device) else {
+                tried[hint] = "nothing but an empty place is there; is the disk mounted?"
+                return
+            }
+            document = try DeviceDocument.parse(bytes, at: device.place)
+        } catch {
+            tried[hint] = error.description
+            if error.code != .notFound { notices.append(error.description) }
+            return
+        }
+        guard document.storeID == storeID else {
+            tried[hint] = "it belongs to another store, \(document.storeID)"
+            notices.append("\(hint) belongs to another store and is left alone")
+            return
+        }
+        guard found[document.deviceID] == nil else {
+            tried[hint] = "it is a copy of a device already in use"
+            notices.append("\(hint) is a second copy of device \(document.deviceID) and is left alone")
+            return
+        }
+        physical.insert(device.physicalIdentity)
+        found[document.deviceID] = Found(device: device, document: document)
+        addHint(hint, for: document.deviceID)
+        if document.configuration.number > configuration.number { configuration = document.configuration }
+        for (id, path) in document.paths.sorted(by: { $0.key < $1.key }) { addHint(path, for: id) }
+    }
+}
