@@ -23,11 +23,12 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "Chunker", dependencies: ["CLZ4", "CCrypto"], swiftSettings: settings),
         .target(name: "Erasure", dependencies: ["CISAL"], swiftSettings: settings),
         .target(
-            name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CSQLite"],
+            name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CLinux", "CSQLite"],
             swiftSettings: engineSettings),
         .executableTarget(name: "bsctl", dependencies: ["BlockStore"], swiftSettings: settings),
         .target(

@@ -87,7 +87,9 @@ final class BlockStaging: Sendable {
                 var place: StagedShard?
                 if let device = engine.devices.device(id) {
                     do throws(StoreError) {
-                        let shard = try device.stage(encoded.pieces(of: row), as: ShardName(name, row))
+                        let shard = try encoded.file(of: row).withPieces { pieces throws(StoreError) in
+                            try device.stage(pieces, as: ShardName(name, row))
+                        }
                         do throws(StoreError) {
                             try device.sync([shard])
                             place = shard
@@ -137,9 +139,11 @@ final class EncodedBlock: Sendable {
             let padding = payload.slice(usedBytes..<(size * staging.profile.dataShards))
             padding.initializeMemory(as: UInt8.self, repeating: 0)
             if let parity {
-                engine.encoder(for: parityRows, columns: staging.columns).encode(
-                    (0..<staging.profile.dataShards).map { payload.slice(($0 * size)..<(($0 + 1) * size)) },
-                    into: parityRows.indices.map { parity.slice(($0 * size)..<(($0 + 1) * size)) }, byteCount: size)
+                func parts(_ buffer: Buffer, _ count: Int) -> [UnsafeMutableRawBufferPointer] {
+                    (0..<count).map { index in buffer.slice((index * size)..<((index + 1) * size)) }
+                }
+                Encoder(parity: parityRows, columns: staging.columns).encode(
+                    parts(payload, staging.profile.dataShards), into: parts(parity, parityRows.count), byteCount: size)
             }
         }
         var files: [Row: ShardFile] = [:]
@@ -158,8 +162,8 @@ final class EncodedBlock: Sendable {
         if let parity { engine.parityBuffers.give(parity) }
     }
 
-    /// The shard file of `row`, piece by piece. The payload piece points into this object's buffers.
-    func pieces(of row: Row) -> ShardFile {
+    /// The shard file of `row`. Its payload points into this object's buffers.
+    func file(of row: Row) -> ShardFile {
         guard let file = files[row] else { preconditionFailure("row \(row.name) was not encoded") }
         return file
     }

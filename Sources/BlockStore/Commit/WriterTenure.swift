@@ -1,9 +1,10 @@
 /// One writer's tenure: what is true of the store while this process holds the writer lock.
 ///
-/// Use from the thread that holds the session. Invariants: `state` is what the index holds, or is
+/// Use from the thread that writes: one session at a time. Invariants: `state` is what the index holds, or is
 /// ahead of it only while `isIndexBehind`; every epoch that names a shard was written to all devices
 /// in service before.
-final class WriterTenure {
+final class WriterTenure: @unchecked Sendable {
+    // @unchecked: see the thread rule above.
     let engine: Engine
     private(set) var state: IndexState
     /// The number the next block gets: above every accepted commit and every valid header seen.
@@ -66,11 +67,21 @@ final class WriterTenure {
         state.highestBlock = max(state.highestBlock, commit.record.blocks.map(\.name.number).max() ?? state.highestBlock)
         if let configuration { state.configuration = configuration }
         if let retired { state.retired = retired }
+        for id in engine.devices.inService { state.lastInService[id] = state.highestBlock }
         do throws(StoreError) {
             guard indexProblem == nil else { return }
             try engine.index.apply([commit], state: state)
         } catch {
             indexProblem = error
         }
+    }
+}
+
+extension WriterTenure {
+    /// Continues from what recovery found.
+    convenience init(_ engine: Engine, _ recovery: Recovery.Result) {
+        self.init(
+            engine, state: recovery.state, highestBlock: recovery.highestBlock, highestEpoch: recovery.highestEpoch,
+            isEpochWritten: recovery.isUnchanged)
     }
 }

@@ -71,6 +71,9 @@ public protocol Device: AnyObject, Sendable {
     /// Where it is, for people and as a hint for finding it again: a path.
     var place: String { get }
 
+    /// Tells apart two places however they were reached: device and inode of the directory.
+    var physicalIdentity: String { get }
+
     /// The whole document, nil when there is none. Throws `.corrupt` above 16 MiB.
     func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]?
 

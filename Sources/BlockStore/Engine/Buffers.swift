@@ -80,3 +80,10 @@ final class ResourcePool<Resource: AnyObject>: @unchecked Sendable {
         init(_ resource: Resource) { self.resource = resource }
     }
 }
+
+extension BufferPool {
+    /// A buffer of at least `byteCount` bytes: a pooled one when those are long enough.
+    func take(atLeast byteCount: Int) -> Buffer {
+        byteCount <= self.byteCount ? take() : Buffer(byteCount: byteCount)
+    }
+}

@@ -13,6 +13,10 @@ final class Engine: Sendable {
     let devices: DeviceSet
     let index: Index
     let chunkBuffers: ChunkBuffers
+    /// For the payload of blocks that fill.
+    let blockBuffers: BufferPool
+    /// For their parity.
+    let parityBuffers: BufferPool
 
     init(environment: StoreEnvironment, configuration: Configuration, devices: DeviceSet, index: Index) {
         self.environment = environment
@@ -22,6 +26,9 @@ final class Engine: Sendable {
         self.index = index
         chunkBuffers = ChunkBuffers(
             usualBytes: max(configuration.chunker.maximumBytes, 256 << 10), kept: 64)
+        let shardBytes = Limits.fullShardBytes(columns: configuration.profile.dataShards)
+        blockBuffers = BufferPool(byteCount: shardBytes * configuration.profile.dataShards, kept: 3)
+        parityBuffers = BufferPool(byteCount: shardBytes * configuration.profile.parityShards, kept: 3)
     }
 
     /// The device that has `shard`: the one where it is expected, else whichever is found to hold it.

@@ -59,7 +59,7 @@ public protocol RandomSource: AnyObject, Sendable {
 }
 
 extension RandomSource {
-    func identifier<Tag>(_: Tag.Type = Tag.self) -> Identifier<Tag> {
+    func identifier<Tag>() -> Identifier<Tag> {
         Identifier(high: next(), low: next())
     }
 }

@@ -8,7 +8,8 @@ public final class ThreadedExecutor: Executor {
     private let compute: ThreadPool
     private let devices = Mutex<[Int: ThreadPool]>([:])
 
-    public init(computeThreads: Int = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), threadsPerDevice: Int = 2) {
+    public init(computeThreads: Int? = nil, threadsPerDevice: Int = 2) {
+        let computeThreads = computeThreads ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         width = computeThreads
         self.threadsPerDevice = threadsPerDevice
         compute = ThreadPool(threads: computeThreads)
@@ -69,19 +70,15 @@ private final class ThreadPool: Sendable {
     private func start() {
         let context = Unmanaged.passRetained(self).toOpaque()
         var thread = pthread_t()
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, 1 << 20)
         let status = pthread_create(
-            &thread, &attributes,
+            &thread, nil,
             { context in
                 guard let context else { return nil }
                 Unmanaged<ThreadPool>.fromOpaque(context).takeRetainedValue().run()
                 return nil
             }, context)
-        pthread_attr_destroy(&attributes)
         precondition(status == 0, "the system refuses a thread: \(status)")
+        pthread_detach(thread)
     }
 
     private func run() {

@@ -1,5 +1,5 @@
-public import Chunker
-public import Erasure
+import Chunker
+import Erasure
 
 /// A fact about the store, kept in a block's table of contents (docs/format.md, "Records").
 enum Record: Sendable, Hashable {
@@ -40,27 +40,6 @@ public struct ObjectAttributes: Sendable, Hashable {
         self.mode = mode
         self.modifiedNanoseconds = modifiedNanoseconds
     }
-}
-
-/// One entry of a manifest: a chunk, or (above the leaves) a node that is itself a chunk.
-struct ManifestEntry: Sendable, Hashable {
-    let digest: Digest
-    /// Object bytes it covers, at least 1, below 2^48.
-    let byteCount: UInt64
-}
-
-/// The top of one version's manifest: at most `maximumEntries` entries, kept in the put record.
-///
-/// `depth` 0: the entries are the object's chunks. `depth` d: each entry is a node of depth d − 1.
-struct Manifest: Sendable, Hashable {
-    static let maximumEntries = 102
-    static let nodeEntries = 4096
-    static let maximumDepth: UInt8 = 4
-
-    var depth: UInt8
-    var entries: [ManifestEntry]
-
-    static let empty = Manifest(depth: 0, entries: [])
 }
 
 /// A version was put.

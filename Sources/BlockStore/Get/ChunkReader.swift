@@ -31,7 +31,21 @@ struct ChunkReader: Sendable {
     /// consulted, the range rebuilt, and, should all checksums agree and the digest not, each
     /// source excluded in turn.
     func read(_ digest: Digest, byteCount: Int) throws(StoreError) -> PlainChunk {
+        try read(digest, byteCount: byteCount, at: try engine.index.places(of: digest))
+    }
+
+    /// Reads a manifest node: a chunk whose length is known only to the index.
+    func readNode(_ digest: Digest) throws(StoreError) -> PlainChunk {
         let places = try engine.index.places(of: digest)
+        let byteCount = places.first?.plainBytes ?? 0
+        guard byteCount <= ManifestNode.maximumBytes else {
+            throw StoreError(.corrupt, "read manifest node \(digest)", detail: "\(byteCount) bytes are too long for one")
+        }
+        return try read(digest, byteCount: byteCount, at: places)
+    }
+
+    private func read(_ digest: Digest, byteCount: Int, at places: [ChunkPlace]) throws(StoreError) -> PlainChunk {
+        guard !places.isEmpty else { throw Index.corrupt("it has no place for chunk \(digest)") }
         let plain = engine.chunkBuffers.take(byteCount)
         var blocks: [(ChunkPlace, IndexedBlock)] = []
         for place in places where place.plainBytes == byteCount {
@@ -48,11 +62,9 @@ struct ChunkReader: Sendable {
                     buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
             }
         }
-        let detail =
-            blocks.isEmpty
-            ? "the index knows no block that holds it"
-            : "too few sound shards of block \(blocks.map { $0.1.name.description }.joined(separator: ", ")) are left"
-        throw StoreError(.lost, "read chunk \(digest)", detail: detail)
+        let names = blocks.map { $0.1.name.description }.joined(separator: ", ")
+        throw StoreError(
+            .lost, "read chunk \(digest)", detail: "too few sound shards of block \(names) are left")
     }
 
     /// Whether the stored bytes, read without looking at anything else, yield the chunk.

@@ -162,7 +162,7 @@ struct CommitGraph {
         return steps.reversed()
     }
 
-    private func reachesRoot(_ node: Node) -> Bool {
+    func reachesRoot(_ node: Node) -> Bool {
         var record = node.record
         while let below = parent(of: record) {
             if below.number <= root.number {

@@ -1,0 +1,87 @@
+import Glibc
+import Synchronization
+
+/// A home that is a directory: `store.json`, `index.db`, `lock`.
+public final class DirectoryHome: Home {
+    public let place: String
+    private let root: FileDescriptor
+    private let command: String
+    private let lock = Mutex<FileDescriptor?>(nil)
+
+    /// Opens the directory at `path`, or makes it (`creating`, with one missing parent level at most).
+    ///
+    /// - Parameter command: what this process is doing, for whoever finds the store locked.
+    public init(path: String, creating: Bool = false, command: String = "") throws(StoreError) {
+        let operation = creating ? "create the store's home" : "open the store's home"
+        if creating {
+            let isNew = try explaining(operation, at: path) { () throws(SystemError) in
+                try Files.makeDirectory(Array(path.utf8), mode: 0o755)
+            }
+            if isNew {
+                try explaining(operation, at: path) { () throws(SystemError) in
+                    try Files.sync(try Files.open(Array((path + "/..").utf8), O_RDONLY | O_DIRECTORY))
+                }
+            }
+        }
+        root = try explaining(operation, at: path) { () throws(SystemError) in
+            try Files.open(Array(path.utf8), O_RDONLY | O_DIRECTORY)
+        }
+        place = path
+        self.command = command
+    }
+
+    public func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]? {
+        try BlockStore.readDocument(name, in: root, at: place)
+    }
+
+    public func writeDocument(_ name: DocumentName, _ bytes: [UInt8]) throws(StoreError) {
+        try explaining("write \(name.rawValue)", at: place) { () throws(SystemError) in
+            try Files.replaceContents(
+                of: Array(name.rawValue.utf8), in: root, with: bytes,
+                temporary: Array("\(name.rawValue).new".utf8), in: root)
+        }
+    }
+
+    public func tryLock() throws(StoreError) -> Bool {
+        let operation = "lock the store"
+        let file = try explaining(operation, at: place) { () throws(SystemError) in
+            try Files.open(Self.lockName, in: root, O_RDWR | O_CREAT, mode: 0o644)
+        }
+        guard try explaining(operation, at: place, { () throws(SystemError) in try Files.tryLock(file) }) else {
+            return false
+        }
+        // For people only: the lock is the kernel's and ends with the process.
+        let text = Array("\(command) (process \(getpid()))\n".utf8)
+        if ftruncate(file.number, 0) == 0 {
+            try? text.withBytes { raw throws(SystemError) in try Files.write([raw], to: file.number) }
+        }
+        lock.withLock { $0 = file }
+        return true
+    }
+
+    public func unlock() {
+        lock.withLock { file in
+            if let file { Files.unlock(file) }
+            file = nil
+        }
+    }
+
+    public func lockHolder() -> String? {
+        guard let bytes = try? Files.contents(of: Self.lockName, in: root, maximumBytes: 4096) else { return nil }
+        let text = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+        return text.isEmpty ? nil : text
+    }
+
+    public func openIndex() throws(StoreError) -> Index { try Index.open(path: place + "/" + Self.indexName) }
+
+    public func discardIndex() throws(StoreError) {
+        try explaining("delete the index", at: place) { () throws(SystemError) in
+            for suffix in ["", "-wal", "-shm", "-journal"] {
+                try Files.remove(Array((Self.indexName + suffix).utf8), in: root)
+            }
+        }
+    }
+
+    private static let indexName = "index.db"
+    private static let lockName = Array("lock".utf8)
+}

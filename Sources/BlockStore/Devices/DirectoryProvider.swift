@@ -1,0 +1,72 @@
+import CLinux
+import Glibc
+
+/// Finds devices that are directories.
+public final class DirectoryProvider: DeviceProvider {
+    private let mountTable: String
+
+    /// - Parameter mountTable: where the mount points are configured; another file in tests.
+    public init(mountTable: String = "/etc/fstab") { self.mountTable = mountTable }
+
+    public func open(_ hint: String) throws(StoreError) -> any Device { try DirectoryDevice(path: hint) }
+
+    public func prepare(
+        _ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool
+    ) throws(StoreError) -> any Device {
+        let operation = "use this directory as a device"
+        let path = Array(hint.utf8)
+        guard !path.isEmpty else { throw StoreError(.invalid, operation, detail: "the path is empty") }
+        if creating {
+            let isNew = try explaining(operation, at: hint) { () throws(SystemError) in try Files.makeDirectory(path) }
+            if isNew { try syncParent(of: hint, operation) }
+        }
+        let device = try DirectoryDevice(path: hint)
+        if isMissingMount(hint) {
+            throw StoreError(
+                .invalid, operation, at: hint, detail: "it is a mount point with nothing mounted",
+                advice: "mount the disk first: mount \(hint)")
+        }
+        let names = try explaining(operation, at: hint) { () throws(SystemError) in
+            try Files.names(in: try Files.open(path, O_RDONLY | O_DIRECTORY))
+        }.map { String(decoding: $0, as: UTF8.self) }.filter { $0 != "lost+found" }
+        if names.isEmpty { return device }
+        guard names.contains(DocumentName.device.rawValue) else {
+            throw StoreError(
+                .exists, operation, at: hint, detail: "it is not empty: it holds \(names[0])",
+                advice: "choose an empty directory")
+        }
+        let document = try device.readDocument(.device) ?? []
+        let isBare = Set(names).isSubset(of: [DocumentName.device.rawValue, DocumentName.epoch.rawValue, "tmp", "blocks"])
+        let shards = try device.shards(from: .none)
+        guard isLeftover(document), isBare, shards.isEmpty else {
+            throw StoreError(
+                .exists, operation, at: hint, detail: "it is a device of a store already",
+                advice: "choose an empty directory")
+        }
+        return device
+    }
+
+    /// Whether `path` is configured as a mount point and lies on the same file system as its parent.
+    private func isMissingMount(_ path: String) -> Bool {
+        guard let table = setmntent(mountTable, "r") else { return false }
+        defer { endmntent(table) }
+        guard let resolved = realpath(path, nil) else { return false }
+        defer { free(resolved) }
+        while let entry = getmntent(table) {
+            guard let directory = entry.pointee.mnt_dir, strcmp(directory, resolved) == 0,
+                strcmp(directory, "/") != 0
+            else { continue }
+            var own = stat()
+            var parent = stat()
+            guard stat(resolved, &own) == 0, stat(String(cString: resolved) + "/..", &parent) == 0 else { return false }
+            return own.st_dev == parent.st_dev
+        }
+        return false
+    }
+
+    private func syncParent(of path: String, _ operation: String) throws(StoreError) {
+        try explaining(operation, at: path) { () throws(SystemError) in
+            try Files.sync(try Files.open(Array((path + "/..").utf8), O_RDONLY | O_DIRECTORY))
+        }
+    }
+}

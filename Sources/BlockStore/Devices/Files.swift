@@ -1,0 +1,285 @@
+import CLinux
+import Glibc
+
+/// An open file, closed with the last reference, or explicitly where a close error matters.
+///
+/// Thread rule: `number` may be used by any thread while someone holds a reference; `close` only by the
+/// one owner.
+final class FileDescriptor: @unchecked Sendable {
+    // @unchecked: `isOpen` changes only in `close` and `deinit`, which belong to the owner.
+    let number: Int32
+    private var isOpen = true
+
+    init(_ number: Int32) { self.number = number }
+
+    deinit { if isOpen { _ = Glibc.close(number) } }
+
+    /// Closes and reports what the kernel says. Never retried: the descriptor is gone either way.
+    func close() throws(SystemError) {
+        isOpen = false
+        if Glibc.close(number) != 0 { throw SystemError(errno) }
+    }
+}
+
+/// The only place that knows errno and EINTR. Paths are bytes without a terminating zero; relative ones
+/// are taken from `directory`.
+enum Files {
+    static func open(
+        _ path: [UInt8], in directory: FileDescriptor? = nil, _ flags: Int32, mode: mode_t = 0o600
+    ) throws(SystemError) -> FileDescriptor {
+        let number = try call(path) { openat(directory?.number ?? AT_FDCWD, $0, flags | O_CLOEXEC, mode) }
+        return FileDescriptor(number)
+    }
+
+    /// Reads up to `buffer.count` bytes at `offset`, all of them unless the file ends.
+    static func read(
+        _ file: FileDescriptor, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(SystemError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let count = pread(file.number, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                break
+            } else if errno != EINTR {
+                throw SystemError(errno)
+            }
+        }
+        return done
+    }
+
+    /// Reads what is there now, at most `buffer.count` bytes; 0 at the end.
+    static func readSome(_ file: Int32, into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+        while true {
+            let count = Glibc.read(file, buffer.baseAddress, buffer.count)
+            if count >= 0 { return count }
+            if errno != EINTR { throw SystemError(errno) }
+        }
+    }
+
+    /// Writes all of `pieces` in order at the file's position.
+    static func write(_ pieces: [UnsafeRawBufferPointer], to file: Int32) throws(SystemError) {
+        for piece in pieces {
+            var done = 0
+            while done < piece.count {
+                let count = Glibc.write(file, piece.baseAddress.map { $0 + done }, piece.count - done)
+                if count >= 0 {
+                    done += count
+                } else if errno != EINTR {
+                    throw SystemError(errno)
+                }
+            }
+        }
+    }
+
+    /// Reserves `byteCount` bytes, so that a full disk shows before the data is written. File systems
+    /// that cannot are passed over.
+    static func reserve(_ byteCount: Int, in file: FileDescriptor) throws(SystemError) {
+        while fallocate(file.number, 0, 0, byteCount) != 0 {
+            if errno == EINTR { continue }
+            if errno == EOPNOTSUPP || errno == ENOSYS { return }
+            throw SystemError(errno)
+        }
+    }
+
+    /// Starts writing what is dirty to the medium, without waiting.
+    static func startWriteback(_ file: FileDescriptor) {
+        _ = sync_file_range(file.number, 0, 0, UInt32(BS_SYNC_FILE_RANGE_WRITE))
+    }
+
+    static func syncData(_ file: FileDescriptor) throws(SystemError) {
+        // Not retried, not even after EINTR: what a failed sync dropped is gone.
+        if fdatasync(file.number) != 0 { throw SystemError(errno) }
+    }
+
+    static func sync(_ file: FileDescriptor) throws(SystemError) {
+        if fsync(file.number) != 0 { throw SystemError(errno) }
+    }
+
+    /// Gives `from` the name `to`, which must not exist unless `replacing`.
+    static func rename(
+        _ from: [UInt8], in source: FileDescriptor, to: [UInt8], in target: FileDescriptor, replacing: Bool
+    ) throws(SystemError) {
+        let flags: UInt32 = replacing ? 0 : UInt32(BS_RENAME_NOREPLACE)
+        do throws(SystemError) {
+            _ = try call(from) { from in
+                to.withTerminator { renameat2(source.number, from, target.number, $0, flags) }
+            }
+        } catch {
+            guard !replacing, error.number == EINVAL || error.number == ENOSYS else { throw error }
+            // A file system without the flag: a link never replaces either.
+            _ = try call(from) { from in
+                to.withTerminator { linkat(source.number, from, target.number, $0, 0) }
+            }
+            try remove(from, in: source)
+        }
+    }
+
+    /// Removes a file; one that is not there is removed already.
+    static func remove(_ path: [UInt8], in directory: FileDescriptor? = nil) throws(SystemError) {
+        do throws(SystemError) {
+            _ = try call(path) { unlinkat(directory?.number ?? AT_FDCWD, $0, 0) }
+        } catch {
+            if error.number != ENOENT { throw error }
+        }
+    }
+
+    static func removeDirectory(_ path: [UInt8], in directory: FileDescriptor? = nil) throws(SystemError) {
+        _ = try call(path) { unlinkat(directory?.number ?? AT_FDCWD, $0, Int32(AT_REMOVEDIR)) }
+    }
+
+    /// Makes a directory; false when something of that name is there already.
+    static func makeDirectory(
+        _ path: [UInt8], in directory: FileDescriptor? = nil, mode: mode_t = 0o700
+    ) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            _ = try call(path) { mkdirat(directory?.number ?? AT_FDCWD, $0, mode) }
+            return true
+        } catch {
+            if error.number == EEXIST { return false }
+            throw error
+        }
+    }
+
+    static func status(of file: FileDescriptor) throws(SystemError) -> stat {
+        var result = stat()
+        if fstat(file.number, &result) != 0 { throw SystemError(errno) }
+        return result
+    }
+
+    /// The status of what `path` names itself, links not followed; nil when there is nothing.
+    static func status(of path: [UInt8], in directory: FileDescriptor? = nil) throws(SystemError) -> stat? {
+        var result = stat()
+        do throws(SystemError) {
+            _ = try call(path) { fstatat(directory?.number ?? AT_FDCWD, $0, &result, AT_SYMLINK_NOFOLLOW) }
+            return result
+        } catch {
+            if error.number == ENOENT || error.number == ENOTDIR { return nil }
+            throw error
+        }
+    }
+
+    /// The names in a directory, without `.` and `..`, sorted as bytes: readdir's order is no order.
+    static func names(in directory: FileDescriptor) throws(SystemError) -> [[UInt8]] {
+        let copy = openat(directory.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if copy < 0 { throw SystemError(errno) }
+        guard let stream = fdopendir(copy) else {
+            let number = errno
+            _ = Glibc.close(copy)
+            throw SystemError(number)
+        }
+        defer { closedir(stream) }
+        var names: [[UInt8]] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                if errno != 0 { throw SystemError(errno) }
+                break
+            }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
+        }
+        return names.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
+    static func space(of directory: FileDescriptor) throws(SystemError) -> DeviceSpace {
+        var result = statvfs()
+        if fstatvfs(directory.number, &result) != 0 { throw SystemError(errno) }
+        let unit = UInt64(result.f_frsize)
+        return DeviceSpace(totalBytes: UInt64(result.f_blocks) * unit, freeBytes: UInt64(result.f_bavail) * unit)
+    }
+
+    /// Takes an exclusive lock that ends with the descriptor; false when another holds it.
+    static func tryLock(_ file: FileDescriptor) throws(SystemError) -> Bool {
+        while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EWOULDBLOCK { return false }
+            if errno != EINTR { throw SystemError(errno) }
+        }
+        return true
+    }
+
+    static func unlock(_ file: FileDescriptor) { _ = flock(file.number, LOCK_UN) }
+
+    /// The whole of a small file; nil when there is none.
+    static func contents(
+        of path: [UInt8], in directory: FileDescriptor, maximumBytes: Int
+    ) throws(SystemError) -> [UInt8]? {
+        let file: FileDescriptor
+        do throws(SystemError) {
+            file = try open(path, in: directory, O_RDONLY)
+        } catch {
+            if error.number == ENOENT { return nil }
+            throw error
+        }
+        let size = Int(try status(of: file).st_size)
+        guard size <= maximumBytes else { throw SystemError(EFBIG) }
+        var bytes = [UInt8](repeating: 0, count: size)
+        let count = try bytes.withMutableBytes { buffer throws(SystemError) in
+            try read(file, at: 0, into: buffer)
+        }
+        return Array(bytes.prefix(count))
+    }
+
+    /// Replaces a small file: written beside it, synced, renamed, its directory synced.
+    static func replaceContents(
+        of path: [UInt8], in directory: FileDescriptor, with bytes: [UInt8], temporary: [UInt8],
+        in temporaryDirectory: FileDescriptor
+    ) throws(SystemError) {
+        let file = try open(temporary, in: temporaryDirectory, O_WRONLY | O_CREAT | O_TRUNC)
+        try bytes.withBytes { raw throws(SystemError) in try write([raw], to: file.number) }
+        try sync(file)
+        try file.close()
+        try rename(temporary, in: temporaryDirectory, to: path, in: directory, replacing: true)
+        try sync(directory)
+    }
+
+    /// Runs a call that takes a path until it is not interrupted. A path with a zero byte would name
+    /// another file: it is refused.
+    static func call(
+        _ path: [UInt8], _ body: (UnsafePointer<CChar>) -> Int32
+    ) throws(SystemError) -> Int32 {
+        guard !path.contains(0) else { throw SystemError(EINVAL) }
+        while true {
+            let result = path.withTerminator(body)
+            if result >= 0 { return result }
+            if errno != EINTR { throw SystemError(errno) }
+        }
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// The bytes as a C string.
+    func withTerminator<Value>(_ body: (UnsafePointer<CChar>) -> Value) -> Value {
+        (map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { preconditionFailure("there is a terminator") }
+            return body(base)
+        }
+    }
+
+    /// `withUnsafeMutableBytes` that lets typed errors through.
+    mutating func withMutableBytes<Value, Failure: Error>(
+        _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let result = withUnsafeMutableBytes { raw -> Result<Value, Failure> in
+            do throws(Failure) {
+                return .success(try body(raw))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+}
+
+/// Runs `body` and says of a failed system call what was attempted, and where.
+func explaining<Value>(
+    _ operation: @autoclosure () -> String, at place: @autoclosure () -> String?,
+    _ body: () throws(SystemError) -> Value
+) throws(StoreError) -> Value {
+    do throws(SystemError) {
+        return try body()
+    } catch {
+        throw StoreError(operation(), at: place(), error)
+    }
+}

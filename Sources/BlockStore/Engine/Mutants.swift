@@ -1,0 +1,37 @@
+import Synchronization
+
+/// Deliberate bugs, one at a time, with which the tests prove that they would notice
+/// (docs/testing.md). In builds without `MUTANTS` every question is answered "no" at compile time.
+public enum Mutant: Int, CaseIterable, Sendable {
+    case stageSyncDropped = 1
+    case nameSyncDropped
+    case parentSyncDropped
+    case documentSyncDropped
+    case commitBlockNamedFirst
+    case voidLeafAccepted
+    case leavesJudgedInOrder
+    case equalEpochsAccepted
+    case inDoubtVoided
+    case cellChecksumSkipped
+    case digestSkipped
+    case indexTrustedWithoutShard
+    case refusedPutComesBack
+    case dedupHitUncommitted
+    case epochNotWritten
+    case leastShardsIgnored
+
+    #if MUTANTS
+        private static let current = Atomic<Int>(0)
+
+        public static var active: Mutant? {
+            get { Mutant(rawValue: current.load(ordering: .relaxed)) }
+            set { current.store(newValue?.rawValue ?? 0, ordering: .relaxed) }
+        }
+
+        @inline(__always)
+        public static func isActive(_ mutant: Mutant) -> Bool { current.load(ordering: .relaxed) == mutant.rawValue }
+    #else
+        @inline(__always)
+        public static func isActive(_ mutant: Mutant) -> Bool { false }
+    #endif
+}

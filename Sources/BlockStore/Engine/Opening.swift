@@ -1,0 +1,230 @@
+/// Opens a store: finds the devices, takes the locks, brings the index level with the shards.
+///
+/// To start, the highest copy of the configuration is taken; the configuration records of the commits
+/// then have the last word, and when they name a newer one everything starts again with it.
+struct Opening {
+    let environment: StoreEnvironment
+    let access: Store.Access
+    let options: Store.Options
+    let progress: ProgressHandler?
+    /// The index is made anew whatever it says.
+    var discardsIndex = false
+
+    mutating func run() throws(StoreError) -> Store.Session {
+        let home = try readHome()
+        let mayRecover = try lockHome()
+        var isDone = false
+        defer { if !isDone, mayRecover { environment.home.unlock() } }
+        var known: Configuration?
+        while true {
+            let discovery = Discovery(environment, home: home, atLeast: known)
+            let session = try open(discovery, home, mayRecover: mayRecover)
+            if let session {
+                isDone = true
+                return session
+            }
+            // The commits name a newer configuration than any copy.
+            guard let newer = newerConfiguration else { preconditionFailure("only a newer one asks for more") }
+            known = newer
+            newerConfiguration = nil
+        }
+    }
+
+    private var newerConfiguration: Configuration?
+
+    init(
+        environment: StoreEnvironment, access: Store.Access, options: Store.Options, progress: ProgressHandler?
+    ) {
+        self.environment = environment
+        self.access = access
+        self.options = options
+        self.progress = progress
+    }
+
+    private func readHome() throws(StoreError) -> StoreDocument {
+        guard let bytes = try environment.home.readDocument(.store) else {
+            throw StoreError(
+                .notFound, "open the store", at: environment.home.place, detail: "there is no store.json here",
+                advice: "name the store's home with --store, or make one with bsctl init")
+        }
+        return try StoreDocument.parse(bytes, at: environment.home.place)
+    }
+
+    /// Takes the home's lock: a writer waits for it, a reader only looks whether it is free.
+    private func lockHome() throws(StoreError) -> Bool {
+        let start = environment.clock.monotonicNanoseconds()
+        var hasTold = false
+        while true {
+            do throws(StoreError) {
+                if try environment.home.tryLock() { return true }
+            } catch {
+                // A home that cannot be written to can still be read from.
+                if access == .read { return false }
+                throw error
+            }
+            if access == .read { return false }
+            let waited = Double(environment.clock.monotonicNanoseconds() &- start) / 1e9
+            let holder = environment.home.lockHolder() ?? "another process"
+            guard waited < options.lockWaitSeconds else {
+                throw StoreError(
+                    .locked, "lock the store", at: environment.home.place, detail: "\(holder) is writing",
+                    advice: "try again later, or wait longer with --lock-wait SECONDS")
+            }
+            if !hasTold { options.onWait?(holder) }
+            hasTold = true
+            environment.clock.sleep(nanoseconds: 50_000_000)
+        }
+    }
+
+    private mutating func open(
+        _ discovery: Discovery, _ home: StoreDocument, mayRecover: Bool
+    ) throws(StoreError) -> Store.Session? {
+        let devices = discovery.deviceSet()
+        var recovers = mayRecover
+        if mayRecover { recovers = try lockDevices(devices) }
+        var isDone = false
+        defer { if !isDone { Self.release(devices) } }
+        var notices = discovery.notices
+        let index = try openIndex(recovers: recovers, &notices)
+        var recovery: Recovery.Result?
+        if recovers {
+            recovery = try recover(devices, index, discovery.storeID, &notices)
+            if let found = recovery?.state.configuration, found.number > discovery.configuration.number {
+                newerConfiguration = found
+                index.close()
+                return nil
+            }
+        }
+        // A reader beside a writer sees what the index holds.
+        guard let state = try index.state() else {
+            throw StoreError(
+                .locked, "open the store", at: environment.home.place,
+                detail: "there is no index yet, and another process is writing", advice: "try again in a moment")
+        }
+        let engine = Engine(
+            environment: environment, configuration: state.configuration, devices: devices, index: index)
+        if access == .write, recovers {
+            refreshCopies(discovery, state.configuration, devices, home, &notices)
+            for id in devices.inService {
+                do throws(StoreError) {
+                    try devices.device(id)?.clearStaging()
+                } catch {
+                    devices.fail(id, error)
+                }
+            }
+        }
+        if let recovery { notices += Self.notices(recovery, devices) }
+        if access == .read, mayRecover {
+            Self.release(environment, devices)
+        }
+        isDone = true
+        var session = Store.Session(engine: engine, recovery: recovery, notices: notices)
+        if access == .write, let recovery, !recovery.completing.isEmpty, recovery.doubtful.isEmpty {
+            session.tenure = try complete(recovery, engine)
+        }
+        return session
+    }
+
+    private func lockDevices(_ devices: DeviceSet) throws(StoreError) -> Bool {
+        for id in devices.inService {
+            guard let device = devices.device(id) else { continue }
+            if try device.tryLock() { continue }
+            Self.release(devices)
+            if access == .read { return false }
+            throw StoreError(
+                .locked, "lock device \(devices.name(id))", detail: "a process with another home of this store is writing",
+                advice: "try again later")
+        }
+        return true
+    }
+
+    private func openIndex(recovers: Bool, _ notices: inout [String]) throws(StoreError) -> Index {
+        guard recovers else { return try environment.home.openIndex() }
+        if discardsIndex { try environment.home.discardIndex() }
+        do throws(StoreError) {
+            return try environment.home.openIndex()
+        } catch {
+            guard error.code == .corrupt else { throw error }
+            notices.append("the index was damaged and is rebuilt from the shards (\(error.detail))")
+            try environment.home.discardIndex()
+            return try environment.home.openIndex()
+        }
+    }
+
+    private func recover(
+        _ devices: DeviceSet, _ index: Index, _ storeID: StoreID, _ notices: inout [String]
+    ) throws(StoreError) -> Recovery.Result {
+        do throws(StoreError) {
+            return try Recovery(devices: devices, storeID: storeID, index: index, progress: progress).run()
+        } catch {
+            guard error.code == .corrupt else { throw error }
+            // The index is a cache: whatever is wrong with it, the shards have the last word.
+            notices.append("the index was in doubt and is rebuilt from the shards (\(error.detail))")
+            try index.clear()
+            return try Recovery(devices: devices, storeID: storeID, index: index, progress: progress).run()
+        }
+    }
+
+    /// Brings the copies of the configuration up to date. They are copies: that one cannot be written
+    /// costs nothing but the device.
+    private func refreshCopies(
+        _ discovery: Discovery, _ configuration: Configuration, _ devices: DeviceSet, _ home: StoreDocument,
+        _ notices: inout [String]
+    ) {
+        let paths = discovery.paths()
+        for id in discovery.outdated(than: configuration) {
+            guard let device = devices.device(id) else { continue }
+            let document = DeviceDocument(
+                storeID: configuration.storeID, deviceID: id, configuration: configuration, paths: paths)
+            do throws(StoreError) {
+                try device.writeDocument(.device, document.encode())
+            } catch {
+                devices.fail(id, error)
+            }
+        }
+        if home.configuration != configuration || home.paths != paths {
+            let document = StoreDocument(storeID: configuration.storeID, configuration: configuration, paths: paths)
+            do throws(StoreError) {
+                try environment.home.writeDocument(.store, document.encode())
+            } catch {
+                notices.append("the home's copy of the configuration is out of date: \(error)")
+            }
+        }
+    }
+
+    /// Writes what the newest accepted commit lacks to the devices there are; the rest is owed.
+    private func complete(_ recovery: Recovery.Result, _ engine: Engine) throws(StoreError) -> WriterTenure {
+        let tenure = WriterTenure(engine, recovery)
+        try tenure.ensureEpoch()
+        var repairer = BlockRepairer(engine)
+        for name in recovery.completing {
+            guard let block = try engine.index.block(named: name) else { continue }
+            _ = repairer.repair(block)
+        }
+        return tenure
+    }
+
+    private static func notices(_ recovery: Recovery.Result, _ devices: DeviceSet) -> [String] {
+        var notices: [String] = []
+        for id in recovery.rolledBack {
+            notices.append(
+                "device \(devices.name(id)) lacks shards it should hold (rolled back?); run bsctl repair")
+        }
+        for commit in recovery.bypassed {
+            notices.append(
+                "commit \(commit.number) was bypassed although it may have been acknowledged; its keys: "
+                    + commit.keys.map(\.description).joined(separator: ", "))
+        }
+        for missing in recovery.missing { notices.append("\(missing) is missing: its records are lost") }
+        return notices
+    }
+
+    static func release(_ environment: StoreEnvironment, _ devices: DeviceSet) {
+        release(devices)
+        environment.home.unlock()
+    }
+
+    private static func release(_ devices: DeviceSet) {
+        for member in devices.all { member.device?.unlock() }
+    }
+}

@@ -1,0 +1,177 @@
+public import Chunker
+public import Erasure
+
+/// A place that is to become a device.
+public struct NewDevice: Sendable {
+    public let path: String
+    public let label: String?
+    public let domain: String?
+
+    public init(path: String, label: String? = nil, domain: String? = nil) {
+        self.path = path
+        self.label = label
+        self.domain = domain
+    }
+}
+
+public struct CreateReport: Sendable {
+    public let storeID: StoreID
+    public let warnings: [String]
+}
+
+extension Store {
+    /// Makes a store: identity and configuration on every device, commit 1, and the home.
+    ///
+    /// An interrupted call can be repeated with the same home. A home that has a store is refused with
+    /// `.exists`, and so is a device that is not empty; nothing that is there is touched.
+    public static func create(
+        _ environment: StoreEnvironment, devices: [NewDevice], profile: Profile,
+        averageChunkBytes: Int = ChunkerParameters.defaultAverageBytes, isSandbox: Bool = false
+    ) throws(StoreError) -> CreateReport {
+        try selfTest()
+        guard devices.count >= profile.shardCount else {
+            throw StoreError(
+                .invalid, "create a store of profile \(profile)",
+                detail: "\(devices.count) devices were given, it needs at least \(profile.shardCount)",
+                advice: "name more devices, or choose a profile K+M with K + M ≤ \(devices.count)")
+        }
+        guard try environment.home.tryLock() else {
+            throw StoreError(.locked, "create a store", at: environment.home.place, detail: "another process is using it")
+        }
+        defer { environment.home.unlock() }
+        let unfinished = try unfinishedInit(environment)
+        let storeID = unfinished ?? environment.random.identifier()
+        let prepared = try prepare(devices, environment, unfinished: unfinished, isSandbox: isSandbox)
+        var seed = ByteWriter()
+        seed.append(storeID)
+        let chunker: ChunkerParameters
+        do throws(ChunkSizesError) {
+            chunker = try ChunkerParameters(
+                averageBytes: averageChunkBytes, seed: storeID.high ^ storeID.low.byteSwapped)
+        } catch {
+            throw StoreError(.invalid, "create a store", detail: error.description)
+        }
+        let members = devices.enumerated().map { index, device in
+            let label = device.label ?? "disk-\(index + 1)"
+            return Configuration.Device(
+                id: environment.random.identifier(), label: label, domain: device.domain ?? label, weight: 1,
+                state: .inService)
+        }
+        var configuration = Configuration(
+            number: 0, storeID: storeID, profile: profile, chunker: chunker, isSandbox: isSandbox, devices: members)
+        do throws(FormatError) {
+            try configuration.validate()
+        } catch {
+            throw StoreError(.invalid, "create a store", detail: error.description)
+        }
+        let paths = Dictionary(uniqueKeysWithValues: zip(members, prepared).map { ($0.id, $1.place) })
+        // Number 0 until commit 1 is real: whoever opens what is left of an interrupted init knows.
+        try environment.home.writeDocument(
+            .store, StoreDocument(storeID: storeID, configuration: configuration, paths: paths).encode())
+        for (member, device) in zip(members, prepared) {
+            let document = DeviceDocument(
+                storeID: storeID, deviceID: member.id, configuration: configuration, paths: paths)
+            try device.writeDocument(.device, document.encode())
+        }
+        configuration.number = 1
+        try writeFirstCommit(environment, configuration, members, prepared)
+        for (member, device) in zip(members, prepared) {
+            let document = DeviceDocument(
+                storeID: storeID, deviceID: member.id, configuration: configuration, paths: paths)
+            try device.writeDocument(.device, document.encode())
+        }
+        try environment.home.writeDocument(
+            .store, StoreDocument(storeID: storeID, configuration: configuration, paths: paths).encode())
+        return CreateReport(storeID: storeID, warnings: warnings(profile, devices.count))
+    }
+
+    /// The id of a store whose init in this home was interrupted before commit 1.
+    private static func unfinishedInit(_ environment: StoreEnvironment) throws(StoreError) -> StoreID? {
+        guard let bytes = try environment.home.readDocument(.store) else { return nil }
+        let document = try StoreDocument.parse(bytes, at: environment.home.place)
+        var hasCommit = false
+        for path in document.paths.values {
+            guard let device = try? environment.devices.open(path) else { continue }
+            if let shards = try? device.shards(from: .none), !shards.isEmpty { hasCommit = true }
+        }
+        guard document.configuration.number == 0, !hasCommit else {
+            throw StoreError(
+                .exists, "create a store", at: environment.home.place, detail: "there is a store already",
+                advice: "choose another directory")
+        }
+        return document.storeID
+    }
+
+    private static func prepare(
+        _ devices: [NewDevice], _ environment: StoreEnvironment, unfinished: StoreID?, isSandbox: Bool
+    ) throws(StoreError) -> [any Device] {
+        var prepared: [any Device] = []
+        var seen: [String: String] = [:]
+        for device in devices {
+            let place = try environment.devices.prepare(device.path, creating: isSandbox) { document in
+                guard let unfinished else { return false }
+                return (try? DeviceDocument.parse(document, at: device.path))?.storeID == unfinished
+            }
+            if let other = seen[place.physicalIdentity] {
+                throw StoreError(
+                    .invalid, "create a store", at: device.path, detail: "it is the same directory as \(other)",
+                    advice: "name each device once")
+            }
+            seen[place.physicalIdentity] = device.path
+            prepared.append(place)
+        }
+        return prepared
+    }
+
+    private static func writeFirstCommit(
+        _ environment: StoreEnvironment, _ configuration: Configuration, _ members: [Configuration.Device],
+        _ prepared: [any Device]
+    ) throws(StoreError) {
+        try environment.home.discardIndex()
+        let index = try environment.home.openIndex()
+        defer { index.close() }
+        let set = DeviceSet(
+            zip(members, prepared).enumerated().map { lane, pair in
+                DeviceSet.Member(
+                    configured: pair.0, lane: lane, device: pair.1, state: .inService, path: pair.1.place)
+            })
+        for id in set.inService {
+            guard try set.device(id)?.tryLock() ?? true else {
+                throw StoreError(.locked, "create a store", at: set.name(id), detail: "another process is using it")
+            }
+        }
+        defer { for member in set.all { member.device?.unlock() } }
+        let engine = Engine(environment: environment, configuration: configuration, devices: set, index: index)
+        let nobody = Epoch(counter: 0, writer: WriterID(high: 0, low: 0))
+        let tenure = WriterTenure(
+            engine,
+            state: IndexState(
+                head: .none, epoch: nobody, configuration: configuration, retired: .none, highestBlock: .none,
+                lastInService: [:]),
+            highestBlock: .none, highestEpoch: 0, isEpochWritten: false)
+        let writer = CommitWriter(tenure, minimumShards: nil)
+        try writer.add(.configuration(configuration))
+        let outcome = try writer.commit()
+        guard outcome.owedShards == 0, set.outOfService.isEmpty else {
+            throw StoreError(
+                .io, "create a store",
+                detail: set.outOfService.map { "\(set.name($0)) \(set[$0]?.state.description ?? "")" }.joined(separator: "; "),
+                advice: "mend the device and use a new home")
+        }
+    }
+
+    private static func warnings(_ profile: Profile, _ devices: Int) -> [String] {
+        var warnings: [String] = []
+        if devices == profile.shardCount {
+            warnings.append(
+                profile.parityShards == 1
+                    ? "with \(devices) devices and \(profile) nothing can be stored while a device is missing"
+                    : "with \(devices) devices and \(profile) puts are degraded while a device is missing")
+        }
+        if devices <= 2 * profile.tolerance {
+            warnings.append(
+                "with \(devices) devices and \(profile), never write from two homes that see different devices")
+        }
+        return warnings
+    }
+}

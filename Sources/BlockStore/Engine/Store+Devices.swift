@@ -1,0 +1,110 @@
+import Erasure
+import Synchronization
+
+public struct ReplaceReport: Sendable {
+    public let label: String
+    public let oldID: DeviceID
+    public let newID: DeviceID
+    public let path: String
+}
+
+public struct AbandonReport: Sendable {
+    /// The commits given up, with their keys.
+    public let commits: [CommitSummary]
+}
+
+extension Store {
+    /// Puts an empty place into service under the label of a device that is gone. What was on the old
+    /// one is owed until `repair`.
+    ///
+    /// - Parameter path: nil for the place where the old device was.
+    public func replaceDevice(_ id: DeviceID, with path: String? = nil) throws(StoreError) -> ReplaceReport {
+        guard let member = engine.devices[id] else {
+            throw StoreError(.notFound, "replace a device", detail: "no such device", advice: "see bsctl device ls")
+        }
+        guard let target = path ?? member.path else {
+            throw StoreError(
+                .invalid, "replace \(member.configured.label)", detail: "where it was is not known",
+                advice: "name a directory: bsctl device replace \(member.configured.label) DIR")
+        }
+        let newID: DeviceID = environment.random.identifier()
+        let configuration = self.configuration
+        let known = Set(configuration.devices.map(\.id))
+        let device = try environment.devices.prepare(target, creating: configuration.isSandbox) { document in
+            // Left over from an interrupted replacement: of this store, in no configuration.
+            guard let found = try? DeviceDocument.parse(document, at: target) else { return false }
+            return found.storeID == configuration.storeID && !known.contains(found.deviceID)
+        }
+        if engine.devices.all.contains(where: { $0.device?.physicalIdentity == device.physicalIdentity }) {
+            throw StoreError(
+                .invalid, "replace \(member.configured.label)", at: target, detail: "it is a device of this store already")
+        }
+        let tenure = try startTenure(allowingAbsent: true)
+        var paths = Dictionary(uniqueKeysWithValues: engine.devices.all.compactMap { m in m.path.map { (m.configured.id, $0) } })
+        paths[id] = nil
+        paths[newID] = device.place
+        // Identity first, with the configuration as it is: until the commit is real the new id is in
+        // no configuration, and the directory counts as empty.
+        try device.writeDocument(
+            .device,
+            DeviceDocument(storeID: configuration.storeID, deviceID: newID, configuration: configuration, paths: paths)
+                .encode())
+        var changed = configuration
+        changed.number += 1
+        for index in changed.devices.indices where changed.devices[index].id == id {
+            changed.devices[index].state = .removed
+        }
+        var entry = member.configured
+        entry = Configuration.Device(
+            id: newID, label: entry.label, domain: entry.domain, weight: entry.weight, state: .inService)
+        changed.devices.append(entry)
+        let writer = CommitWriter(tenure, minimumShards: nil)
+        try writer.add(.configuration(changed))
+        _ = try writer.commit()
+        try environment.home.writeDocument(
+            .store, StoreDocument(storeID: configuration.storeID, configuration: changed, paths: paths).encode())
+        try reopen()
+        return ReplaceReport(label: entry.label, oldID: id, newID: newID, path: device.place)
+    }
+
+    /// Gives up commits in doubt: a commit of a new epoch bypasses them.
+    public func abandonDoubt() throws(StoreError) -> AbandonReport {
+        guard access == .write, let recovery else {
+            throw StoreError(.locked, "abandon", detail: "the store was opened for reading")
+        }
+        guard !recovery.doubtful.isEmpty else { return AbandonReport(commits: []) }
+        let tenure = WriterTenure(engine, recovery)
+        try tenure.beginEpoch()
+        _ = try CommitWriter(tenure, minimumShards: nil).commit()
+        try reopen()
+        return AbandonReport(commits: recovery.doubtful)
+    }
+
+    /// Puts the directories of lost sandbox devices back, each as a new device.
+    func putSandboxDevicesBack() throws(StoreError) -> [String] {
+        var labels: [String] = []
+        for id in engine.devices.outOfService {
+            guard case .absent = engine.devices[id]?.state else { continue }
+            labels.append(try replaceDevice(id).label)
+        }
+        return labels
+    }
+
+    /// Starts again with what the store now is, keeping the locks of a writer.
+    private func reopen() throws(StoreError) {
+        let old = engine
+        old.index.close()
+        Opening.release(environment, old.devices)
+        var opening = Opening(environment: environment, access: access, options: options, progress: nil)
+        do throws(StoreError) {
+            var new = try opening.run()
+            session.withLock { session in
+                new.notices = session.notices + new.notices
+                session = new
+            }
+        } catch {
+            session.withLock { $0.isOpen = false }
+            throw error
+        }
+    }
+}

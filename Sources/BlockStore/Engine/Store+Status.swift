@@ -1,0 +1,127 @@
+public import Erasure
+
+/// Everything a person asks first.
+public struct StoreStatus: Sendable {
+    public let storeID: StoreID
+    public let profile: Profile
+    public let configurationNumber: UInt64
+    public let isSandbox: Bool
+    public let headCommit: CommitNumber
+    public let epoch: UInt64
+    public let devices: [DeviceInfo]
+    public let totals: StoreTotals
+    /// How many blocks lack how many of their shards, the fullest first. Known damage counts as lacking.
+    public let protection: [(missing: Int, blocks: Int)]
+    public let owedShards: Int
+    public let lostBlocks: Int
+    /// So many more devices may fail, whichever they are, with every block still readable; −1 when some
+    /// are not now.
+    public let lossesSurvivedNow: Int
+    /// Why writing is refused; nil when it is not.
+    public let writeRefusal: String?
+    public let inDoubt: [CommitSummary]
+    public let bypassed: [CommitSummary]
+}
+
+/// Sums over the store.
+public struct StoreTotals: Sendable, Hashable {
+    /// Keys whose newest version is there.
+    public let objects: Int
+    public let versions: Int
+    /// Bytes of the newest versions.
+    public let logicalBytes: Int
+    /// Bytes of all versions.
+    public let allVersionsBytes: Int
+    public let chunks: Int
+    public let uniqueBytes: Int
+    /// Unique bytes after compression.
+    public let compressedBytes: Int
+    public let blocks: Int
+    /// On the devices, parity included.
+    public let shardBytes: Int
+}
+
+/// What a loss would do.
+public struct LossForecast: Sendable, Hashable {
+    public let blocks: Int
+    /// Blocks that could not be read any more.
+    public let lostBlocks: Int
+}
+
+extension Store {
+    public func status() throws(StoreError) -> StoreStatus {
+        let engine = self.engine
+        var histogram: [Int: Int] = [:]
+        var owed = 0
+        var lost = 0
+        var survived = Int.max
+        try forEachBlock { block in
+            let sound = engine.soundRows(of: block)
+            let missing = max(0, Self.wantedShards(block, engine) - sound.count)
+            histogram[missing, default: 0] += 1
+            owed += missing
+            let losses = Protection.lossesSurvived(
+                sound, columns: block.columns, payloadBytes: block.shardPayloadBytes)
+            if losses < 0 { lost += 1 }
+            survived = min(survived, losses)
+        }
+        guard let state = try engine.index.state() else { throw Index.corrupt("it is empty") }
+        let totals = try engine.index.totals()
+        return StoreStatus(
+            storeID: engine.storeID, profile: configuration.profile, configurationNumber: configuration.number,
+            isSandbox: configuration.isSandbox, headCommit: state.head.number, epoch: state.epoch.counter,
+            devices: devices,
+            totals: StoreTotals(
+                objects: Int(totals.objects), versions: Int(totals.versions), logicalBytes: Int(totals.logicalBytes),
+                allVersionsBytes: Int(totals.allVersionsBytes), chunks: Int(totals.chunks),
+                uniqueBytes: Int(totals.uniquePlainBytes), compressedBytes: Int(totals.chunkStoredBytes),
+                blocks: Int(totals.blocks), shardBytes: Int(totals.shardBytes)),
+            protection: histogram.sorted { $0.key < $1.key }.map { (missing: $0.key, blocks: $0.value) },
+            owedShards: owed, lostBlocks: lost,
+            lossesSurvivedNow: survived == Int.max ? engine.devices.inService.count : survived,
+            writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [])
+    }
+
+    /// What losing these devices would do to the blocks as they are now.
+    public func forecast(losing devices: Set<DeviceID>) throws(StoreError) -> LossForecast {
+        let engine = self.engine
+        var blocks = 0
+        var lost = 0
+        try forEachBlock { block in
+            blocks += 1
+            let left = engine.soundRows(of: block).filter { row in
+                block.shards[row].map { !devices.contains($0) } ?? false
+            }
+            if !Protection.isReadable(left, columns: block.columns, payloadBytes: block.shardPayloadBytes) { lost += 1 }
+        }
+        return LossForecast(blocks: blocks, lostBlocks: lost)
+    }
+
+    private var writeRefusal: String? {
+        if let doubt = recovery?.doubtful.first {
+            return "commit \(doubt.number) is in doubt: bring devices back or run bsctl recover --abandon"
+        }
+        let absent = engine.devices.outOfService.count
+        let tolerance = configuration.profile.tolerance
+        if absent > tolerance { return "\(absent) devices are out of service, at most \(tolerance) may be" }
+        let needed = configuration.profile.dataShards + 1
+        let present = engine.devices.candidates.count
+        if present < needed { return "\(present) devices are in service, a put needs \(needed)" }
+        return nil
+    }
+
+    /// Shards that a block should have: all rows, or, without payload, as many as there are devices.
+    static func wantedShards(_ block: IndexedBlock, _ engine: Engine) -> Int {
+        min(block.profile.shardCount, max(engine.devices.order.count, 1))
+    }
+
+    private func forEachBlock(_ body: (IndexedBlock) -> Void) throws(StoreError) {
+        var last: BlockName?
+        while true {
+            let page = try engine.index.blocks(after: last, limit: 1000)
+            guard let end = page.last else { return }
+            last = end.name
+            for block in page { body(block) }
+        }
+    }
+}

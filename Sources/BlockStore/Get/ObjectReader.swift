@@ -1,0 +1,186 @@
+import Chunker
+import Erasure
+
+/// What a read took.
+public struct ReadReport: Sendable, Hashable {
+    public var objects = 0
+    public var failedObjects = 0
+    /// Bytes delivered.
+    public var bytes: UInt64 = 0
+    /// Stored bytes that had to be rebuilt from other shards.
+    public var rebuiltBytes: UInt64 = 0
+    /// The shards found guilty, each once, in words.
+    public var damaged: [String] = []
+}
+
+/// Reads objects in order, with chunks read, decompressed and verified ahead on the compute lanes.
+///
+/// Use from one thread.
+final class ObjectReader {
+    private enum Event {
+        case begin(ObjectVersion)
+        case chunk(Job<PlainChunk>, ManifestEntry, Range<Int>)
+        case end(ObjectVersion)
+        case fail(ObjectVersion, StoreError)
+    }
+
+    private let engine: Engine
+    private let chunks: ChunkReader
+    private var queue: [Event] = []
+    private var head = 0
+    private var chunksAhead = 0
+    private var bytesAhead = 0
+    private var report = ReadReport()
+    private var guilty: Set<DamagedShard> = []
+    /// The object being delivered has failed: its other chunks are passed over.
+    private var isFailed = false
+    private var current: ObjectVersion?
+
+    init(_ engine: Engine) {
+        self.engine = engine
+        chunks = ChunkReader(engine: engine)
+    }
+
+    /// Delivers the bytes `range` of each object to `receiver`.
+    func read(
+        _ objects: some Sequence<ObjectVersion>, range: Range<UInt64>?, into receiver: any ObjectReceiver
+    ) throws(StoreError) -> ReadReport {
+        for object in objects {
+            queue.append(.begin(object))
+            do throws(StoreError) {
+                try plan(object, range ?? 0..<object.byteCount, receiver)
+                queue.append(.end(object))
+            } catch {
+                queue.append(.fail(object, error))
+            }
+            while queue.count - head > 64 { deliverNext(to: receiver) }
+        }
+        while head < queue.count { deliverNext(to: receiver) }
+        engine.remember(Array(guilty))
+        report.damaged = Set(guilty.map { "shard \($0.row.name) of block \($0.name): \($0.problem)" }).sorted()
+        return report
+    }
+
+    /// Starts a job for every chunk of the object that lies in `range`.
+    private func plan(_ object: ObjectVersion, _ range: Range<UInt64>, _ receiver: any ObjectReceiver) throws(StoreError) {
+        guard !range.isEmpty else { return }
+        var manifest = ManifestReader(object.manifest, chunks)
+        while manifest.offset < range.upperBound, let entry = try manifest.next(beyond: range.lowerBound) {
+            guard entry.byteCount <= UInt64(Limits.plainChunkBytes) else {
+                throw StoreError(.corrupt, "read \(object.key)", detail: "its manifest names a chunk that is too long")
+            }
+            let start = manifest.offset - entry.byteCount
+            let first = max(range.lowerBound, start) - start
+            let last = min(range.upperBound, manifest.offset) - start
+            let chunks = self.chunks
+            let job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
+                try chunks.read(entry.digest, byteCount: Int(entry.byteCount))
+            }
+            queue.append(.chunk(job, entry, Int(first)..<Int(last)))
+            chunksAhead += 1
+            bytesAhead += Int(entry.byteCount)
+            while chunksAhead > 1, chunksAhead > engine.environment.executor.width * 4 || bytesAhead > Self.maximumBytesAhead {
+                deliverNext(to: receiver)
+            }
+        }
+        guilty.formUnion(manifest.damaged)
+    }
+
+    private static let maximumBytesAhead = 32 << 20
+
+    private func deliverNext(to receiver: any ObjectReceiver) {
+        let event = queue[head]
+        head += 1
+        if head > 1024 {
+            queue.removeFirst(head)
+            head = 0
+        }
+        switch event {
+        case .begin(let object):
+            current = object
+            isFailed = false
+            attempt(receiver) { () throws(StoreError) in try receiver.begin(object) }
+        case .chunk(let job, let entry, let part):
+            chunksAhead -= 1
+            bytesAhead -= Int(entry.byteCount)
+            let outcome = job.outcome()
+            attempt(receiver) { () throws(StoreError) in try receiver.write(try take(outcome, part)) }
+            if case .success(let chunk) = outcome { engine.chunkBuffers.give(chunk.buffer) }
+        case .end(let object):
+            attempt(receiver) { () throws(StoreError) in
+                try receiver.end(object)
+                report.objects += 1
+            }
+        case .fail(_, let error):
+            attempt(receiver) { () throws(StoreError) in throw error }
+        }
+    }
+
+    /// The wanted part of a chunk that was read, counted.
+    private func take(
+        _ outcome: Result<PlainChunk, StoreError>, _ part: Range<Int>
+    ) throws(StoreError) -> UnsafeRawBufferPointer {
+        let chunk = try outcome.get()
+        report.rebuiltBytes += UInt64(chunk.rebuiltBytes)
+        guilty.formUnion(chunk.damaged)
+        report.bytes += UInt64(part.count)
+        return UnsafeRawBufferPointer(rebasing: chunk.bytes[part])
+    }
+
+    /// Runs `body` unless the object has failed already; what it throws fails the object.
+    private func attempt(_ receiver: any ObjectReceiver, _ body: () throws(StoreError) -> Void) {
+        guard !isFailed else { return }
+        do throws(StoreError) {
+            try body()
+        } catch {
+            guard let current else { return }
+            isFailed = true
+            report.failedObjects += 1
+            receiver.fail(current, error)
+        }
+    }
+}
+
+extension Store {
+    /// Reads one object, or the bytes `range` of it, in order.
+    ///
+    /// - Throws: `.invalid` for a range that reaches beyond the end; `.lost` when bytes are gone;
+    ///   whatever `sink` throws. Bytes delivered before an error are right.
+    public func read(
+        _ object: ObjectVersion, range: ClosedRange<UInt64>? = nil, into sink: any ByteSink
+    ) throws(StoreError) -> ReadReport {
+        var bounds: Range<UInt64>?
+        if let range {
+            guard range.upperBound < object.byteCount else {
+                throw StoreError(
+                    .invalid, "read bytes \(range.lowerBound)-\(range.upperBound) of \(object.key)",
+                    detail: object.byteCount == 0
+                        ? "it is empty" : "it has \(object.byteCount) bytes, 0-\(object.byteCount - 1)")
+            }
+            bounds = range.lowerBound..<(range.upperBound + 1)
+        }
+        let receiver = SingleReceiver(sink)
+        let report = try ObjectReader(engine).read(CollectionOfOne(object), range: bounds, into: receiver)
+        if let error = receiver.error { throw error }
+        return report
+    }
+
+    /// Reads many objects in order. One that fails goes to `receiver.fail`, and reading goes on.
+    public func read(
+        _ objects: some Sequence<ObjectVersion>, into receiver: any ObjectReceiver
+    ) throws(StoreError) -> ReadReport {
+        try ObjectReader(engine).read(objects, range: nil, into: receiver)
+    }
+}
+
+private final class SingleReceiver: ObjectReceiver {
+    private let sink: any ByteSink
+    private(set) var error: StoreError?
+
+    init(_ sink: any ByteSink) { self.sink = sink }
+
+    func begin(_ object: ObjectVersion) {}
+    func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) { try sink.write(bytes) }
+    func end(_ object: ObjectVersion) {}
+    func fail(_ object: ObjectVersion, _ error: StoreError) { self.error = error }
+}

@@ -1,0 +1,92 @@
+/// One version of an object, or a delete marker.
+public struct ObjectVersion: Sendable, Hashable {
+    public let key: Key
+    /// The commit and the place within it: "12.0".
+    public let identity: RecordIdentity
+    public let isDeleteMarker: Bool
+    public let attributes: ObjectAttributes
+    public let byteCount: UInt64
+    /// Wall clock when it was written, nanoseconds since 1970.
+    public let writtenNanoseconds: Int64
+    let manifest: Manifest
+
+    init(_ version: IndexedVersion) {
+        identity = version.identity
+        switch version.content {
+        case .put(let put):
+            key = put.key
+            isDeleteMarker = false
+            attributes = put.attributes
+            byteCount = put.byteCount
+            writtenNanoseconds = put.putNanoseconds
+            manifest = put.manifest
+        case .delete(let delete):
+            key = delete.key
+            isDeleteMarker = true
+            attributes = ObjectAttributes()
+            byteCount = 0
+            writtenNanoseconds = delete.deleteNanoseconds
+            manifest = .empty
+        }
+    }
+}
+
+extension Store {
+    /// The newest version of `key`. Throws `.notFound` when there is none or it was deleted.
+    public func newestVersion(of key: Key) throws(StoreError) -> ObjectVersion {
+        guard let version = try engine.index.newestVersion(of: key), version.put != nil else {
+            throw StoreError(.notFound, "find \(key)", detail: "no such key")
+        }
+        return ObjectVersion(version)
+    }
+
+    /// One version of `key`. Throws `.notFound` when there is no such version.
+    public func version(of key: Key, _ identity: RecordIdentity) throws(StoreError) -> ObjectVersion {
+        guard let version = try engine.index.version(of: key, identity), version.put != nil else {
+            throw StoreError(
+                .notFound, "find version \(identity) of \(key)", detail: "no such version",
+                advice: "bsctl ls --versions \(key) lists them")
+        }
+        return ObjectVersion(version)
+    }
+
+    /// All versions of `key`, delete markers too, the newest first. Throws `.notFound` when there are none.
+    public func versions(of key: Key) throws(StoreError) -> [ObjectVersion] {
+        let versions = try engine.index.versions(of: key)
+        guard !versions.isEmpty else { throw StoreError(.notFound, "find \(key)", detail: "no such key") }
+        return versions.map(ObjectVersion.init)
+    }
+
+    /// The objects whose keys begin with `prefix`, in key order, beginning after `key`.
+    ///
+    /// - Parameter limit: at most so many keys are returned; with fewer there are no more.
+    public func list(
+        prefix: [UInt8] = [], after key: Key? = nil, limit: Int = 1000, allVersions: Bool = false
+    ) throws(StoreError) -> [ObjectVersion] {
+        var result: [ObjectVersion] = []
+        var keys = 0
+        var after = key
+        // Deleted keys take room in a page of the index and none in the result.
+        while keys < limit {
+            let page = try engine.index.list(prefix: prefix, after: after, limit: limit - keys, all: allVersions)
+            result += page.versions.map(ObjectVersion.init)
+            keys += Set(page.versions.map(\.key)).count
+            guard let last = page.last else { break }
+            after = last
+        }
+        return result
+    }
+
+    /// Calls `body` for every object at or under `prefix`, in key order (all of them when it is empty).
+    public func forEachObject(
+        under prefix: [UInt8], _ body: (ObjectVersion) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        var after: Key?
+        while true {
+            let page = try list(prefix: prefix, after: after)
+            for object in page where object.key.isAtOrUnder(prefix) { try body(object) }
+            guard page.count == 1000, let last = page.last else { return }
+            after = last.key
+        }
+    }
+}

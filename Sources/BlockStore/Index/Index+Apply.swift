@@ -1,0 +1,195 @@
+import Erasure
+
+extension Index {
+    /// Folds accepted commits, in order, and takes over `state`: all or nothing.
+    ///
+    /// The fold is idempotent: a record's identity decides whether it is new; the same identity with
+    /// other contents is corruption.
+    func apply(_ commits: [AcceptedCommit], state: IndexState) throws(StoreError) {
+        try write { connection throws(StoreError) in
+            try connection.transaction { () throws(StoreError) in
+                var fold = Fold(connection: connection, totals: try Self.totals(connection))
+                for commit in commits { try fold.apply(commit) }
+                try Self.setTotals(fold.totals, connection)
+                try Self.setState(state, connection)
+            }
+        }
+    }
+
+    /// Takes over `state` alone.
+    func setState(_ state: IndexState) throws(StoreError) { try apply([], state: state) }
+}
+
+/// One transaction's worth of folding.
+private struct Fold {
+    let connection: Connection
+    var totals: IndexTotals
+
+    mutating func apply(_ commit: AcceptedCommit) throws(StoreError) {
+        guard let last = commit.record.blocks.last else { throw Index.corrupt("a commit without blocks") }
+        try connection.statement(
+            "INSERT OR REPLACE INTO commits (number, epoch, writer, block, id) VALUES (?, ?, ?, ?, ?)"
+        )
+        .bind(1, Int64(clamping: commit.record.number.value)).bind(2, Int64(clamping: commit.record.epoch.counter))
+        .bind(3, Index.bytes(of: commit.record.epoch.writer)).bind(4, Int64(clamping: last.name.number.value))
+        .bind(5, Index.bytes(of: last.name.id)).run()
+        for block in commit.blocks { try apply(block, of: commit.record.number) }
+        // Facts about keys after all blocks: a record may speak of another block of its commit.
+        for block in commit.blocks {
+            for record in block.contents?.records ?? [] { try apply(record) }
+        }
+    }
+
+    private mutating func apply(_ block: AcceptedBlock, of commit: CommitNumber) throws(StoreError) {
+        if let known = try Index.block(named: block.name, connection), !known.isUnknown { return }
+        try remove(block: block.name)
+        let firstChunk = try connection.statement("SELECT coalesce(max(id), 0) + 1 FROM chunks")
+        _ = try firstChunk.step()
+        let first = firstChunk.integer(0)
+        firstChunk.reset()
+        let chunks = block.contents?.chunks ?? []
+        try connection.statement(
+            "INSERT INTO blocks (number, id, value, first_chunk, chunk_count) VALUES (?, ?, x'', ?, ?)"
+        )
+        .bind(1, Int64(clamping: block.name.number.value)).bind(2, Index.bytes(of: block.name.id)).bind(3, first)
+        .bind(4, chunks.count).run()
+        let ref = BlockRef(row: connection.lastRow)
+        try Index.update(
+            IndexedBlock(
+                ref: ref, name: block.name, commit: commit, profile: block.profile, columnCount: block.columnCount,
+                firstColumn: block.firstColumn, shardPayloadBytes: block.shardPayloadBytes,
+                payloadBytes: block.payloadBytes, leastShards: block.leastShards, isUnknown: block.contents == nil,
+                shards: block.shards, damaged: []), connection)
+        totals.blocks += 1
+        totals.shardBytes += Int64(block.shards.count) * Int64(block.shardPayloadBytes)
+        let insert = try connection.statement("INSERT INTO chunks (id, tag, value) VALUES (?, ?, ?)")
+        for (offset, chunk) in chunks.enumerated() {
+            try insert.bind(1, first + Int64(offset)).bind(2, Index.tag(of: chunk.digest))
+                .bind(3, Index.value(of: chunk, in: ref)).run()
+            totals.chunks += 1
+            totals.uniquePlainBytes += Int64(chunk.plainBytes)
+            totals.chunkStoredBytes += Int64(chunk.storedBytes)
+        }
+    }
+
+    private mutating func apply(_ record: IdentifiedRecord) throws(StoreError) {
+        switch record.record {
+        case .put(let put): try insert(record.identity, put.key, .put(put))
+        case .delete(let delete): try insert(record.identity, delete.key, .delete(delete))
+        case .purge(let purge): try apply(purge)
+        case .profile(let profile): try apply(profile)
+        case .retired(let retired): try apply(retired)
+        case .configuration, .commit: break
+        }
+    }
+
+    private mutating func insert(
+        _ identity: RecordIdentity, _ key: Key, _ content: IndexedVersion.Content
+    ) throws(StoreError) {
+        if let known = try Index.version(of: key, identity, connection) {
+            guard known.content == content else {
+                throw Index.corrupt("record \(identity) stands in two blocks with different contents")
+            }
+            return
+        }
+        let purged = try connection.statement("SELECT 1 FROM purges WHERE key = ? AND number = ? AND ordinal = ?")
+        bind(key, identity, purged)
+        let isPurged = try purged.step()
+        purged.reset()
+        if isPurged { return }
+        try changing(key) { fold throws(StoreError) in
+            let insert = try fold.connection.statement(
+                "INSERT INTO versions (key, number, ordinal, value) VALUES (?, ?, ?, ?)")
+            fold.bind(key, identity, insert)
+            try insert.bind(4, Index.value(identity, content)).run()
+            if case .put(let put) = content {
+                fold.totals.versions += 1
+                fold.totals.allVersionsBytes += Int64(clamping: put.byteCount)
+            }
+        }
+    }
+
+    private mutating func apply(_ purge: PurgeRecord) throws(StoreError) {
+        let note = try connection.statement("INSERT OR IGNORE INTO purges (key, number, ordinal) VALUES (?, ?, ?)")
+        bind(purge.key, purge.killed, note)
+        try note.run()
+        guard let known = try Index.version(of: purge.key, purge.killed, connection) else { return }
+        try changing(purge.key) { fold throws(StoreError) in
+            let delete = try fold.connection.statement(
+                "DELETE FROM versions WHERE key = ? AND number = ? AND ordinal = ?")
+            fold.bind(purge.key, purge.killed, delete)
+            try delete.run()
+            if let put = known.put {
+                fold.totals.versions -= 1
+                fold.totals.allVersionsBytes -= Int64(clamping: put.byteCount)
+            }
+        }
+    }
+
+    /// Keeps the sums over newest versions right across a change of one key.
+    private mutating func changing(
+        _ key: Key, _ body: (inout Fold) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        if let put = try Index.newestVersion(of: key, connection)?.put {
+            totals.objects -= 1
+            totals.logicalBytes -= Int64(clamping: put.byteCount)
+        }
+        try body(&self)
+        if let put = try Index.newestVersion(of: key, connection)?.put {
+            totals.objects += 1
+            totals.logicalBytes += Int64(clamping: put.byteCount)
+        }
+    }
+
+    private func apply(_ record: ProfileRecord) throws(StoreError) {
+        for ref in try refs(from: record.first, to: record.last) {
+            guard var block = try Index.block(ref, connection) else { continue }
+            block.profile = record.profile
+            try Index.update(block, connection)
+        }
+    }
+
+    private mutating func apply(_ retired: RetiredRecord) throws(StoreError) {
+        for interval in retired.intervals {
+            for ref in try refs(from: interval.lowerBound, to: interval.upperBound) {
+                if let block = try Index.block(ref, connection) { try remove(block: block.name) }
+            }
+        }
+        for block in retired.blocks { try remove(block: block) }
+    }
+
+    private mutating func remove(block name: BlockName) throws(StoreError) {
+        guard let block = try Index.block(named: name, connection) else { return }
+        let bounds = try connection.statement("SELECT first_chunk, chunk_count FROM blocks WHERE ref = ?")
+            .bind(1, block.ref.row)
+        _ = try bounds.step()
+        let (first, count) = (bounds.integer(0), bounds.integer(1))
+        bounds.reset()
+        let sums = try connection.statement("SELECT value FROM chunks WHERE id >= ? AND id < ? + ?")
+            .bind(1, first).bind(2, first).bind(3, count)
+        while try sums.step() {
+            let (_, place) = try Index.chunk(sums.bytes(0))
+            totals.chunks -= 1
+            totals.uniquePlainBytes -= Int64(place.plainBytes)
+            totals.chunkStoredBytes -= Int64(place.storedBytes)
+        }
+        try connection.statement("DELETE FROM chunks WHERE id >= ? AND id < ? + ?")
+            .bind(1, first).bind(2, first).bind(3, count).run()
+        try connection.statement("DELETE FROM blocks WHERE ref = ?").bind(1, block.ref.row).run()
+        totals.blocks -= 1
+        totals.shardBytes -= Int64(block.shards.count) * Int64(block.shardPayloadBytes)
+    }
+
+    private func refs(from first: BlockNumber, to last: BlockNumber) throws(StoreError) -> [BlockRef] {
+        let statement = try connection.statement("SELECT ref FROM blocks WHERE number >= ? AND number <= ?")
+            .bind(1, Int64(clamping: first.value)).bind(2, Int64(clamping: last.value))
+        var refs: [BlockRef] = []
+        while try statement.step() { refs.append(BlockRef(row: statement.integer(0))) }
+        return refs
+    }
+
+    private func bind(_ key: Key, _ identity: RecordIdentity, _ statement: Statement) {
+        statement.bind(1, key.bytes).bind(2, Int64(clamping: identity.commit.value))
+            .bind(3, Int64(identity.ordinal))
+    }
+}

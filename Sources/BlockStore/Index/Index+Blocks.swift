@@ -1,0 +1,194 @@
+import Erasure
+
+extension Index {
+    private static let columns = "SELECT ref, number, id, value FROM blocks "
+
+    func block(_ ref: BlockRef) throws(StoreError) -> IndexedBlock? {
+        try read { connection throws(StoreError) in try Self.block(ref, connection) }
+    }
+
+    static func block(_ ref: BlockRef, _ connection: Connection) throws(StoreError) -> IndexedBlock? {
+        let statement = try connection.statement(columns + "WHERE ref = ?").bind(1, ref.row)
+        return try blocks(statement, connection).first
+    }
+
+    func block(named name: BlockName) throws(StoreError) -> IndexedBlock? {
+        try read { connection throws(StoreError) in try Self.block(named: name, connection) }
+    }
+
+    static func block(named name: BlockName, _ connection: Connection) throws(StoreError) -> IndexedBlock? {
+        let statement = try connection.statement(columns + "WHERE number = ? AND id = ?")
+            .bind(1, Int64(clamping: name.number.value)).bind(2, bytes(of: name.id))
+        return try blocks(statement, connection).first
+    }
+
+    /// Blocks in number order.
+    func blocks(after name: BlockName?, limit: Int) throws(StoreError) -> [IndexedBlock] {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement(
+                Self.columns + "WHERE (number, id) > (?, ?) ORDER BY number, id LIMIT ?")
+            statement.bind(1, Int64(clamping: name?.number.value ?? 0))
+                .bind(2, name.map { Self.bytes(of: $0.id) } ?? []).bind(3, limit)
+            return try Self.blocks(statement, connection)
+        }
+    }
+
+    /// The newest block with a shard on `device` that is not known to be damaged.
+    func newestBlock(on device: DeviceID) throws(StoreError) -> (block: IndexedBlock, row: Row)? {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement(Self.columns + "ORDER BY number DESC, id DESC")
+            let devices = try Self.devices(connection)
+            defer { statement.reset() }
+            while try statement.step() {
+                let block = try Self.block(statement, devices)
+                let rows = block.shards.filter { $0.value == device && !block.damaged.contains($0.key) }
+                if let row = rows.keys.min() { return (block, row) }
+            }
+            return nil
+        }
+    }
+
+    /// Records where rows now live, each free of damage.
+    func setShards(_ changes: [(BlockRef, Row, DeviceID)]) throws(StoreError) {
+        try change(changes.map(\.0)) { block in
+            for (ref, row, device) in changes where ref == block.ref {
+                block.shards[row] = device
+                block.damaged.remove(row)
+            }
+        }
+    }
+
+    /// Records that rows are damaged, or missing where they should be.
+    func markDamaged(_ marks: [(BlockRef, Row)]) throws(StoreError) {
+        try change(marks.map(\.0)) { block in
+            for (ref, row) in marks where ref == block.ref { block.damaged.insert(row) }
+        }
+    }
+
+    private func change(_ refs: [BlockRef], _ body: (inout IndexedBlock) -> Void) throws(StoreError) {
+        try write { connection throws(StoreError) in
+            try connection.transaction { () throws(StoreError) in
+                var totals = try Self.totals(connection)
+                for ref in Set(refs).sorted() {
+                    guard let old = try Self.block(ref, connection) else { continue }
+                    var new = old
+                    body(&new)
+                    guard new != old else { continue }
+                    totals.shardBytes += Int64(new.shards.count - old.shards.count) * Int64(new.shardPayloadBytes)
+                    try Self.update(new, connection)
+                }
+                try Self.setTotals(totals, connection)
+            }
+        }
+    }
+
+    static func update(_ block: IndexedBlock, _ connection: Connection) throws(StoreError) {
+        try connection.statement("UPDATE blocks SET value = ? WHERE ref = ?")
+            .bind(1, try value(of: block, connection)).bind(2, block.ref.row).run()
+    }
+
+    /// Device ids by the small numbers that stand for them in a block's row.
+    static func devices(_ connection: Connection) throws(StoreError) -> [UInt16: DeviceID] {
+        var result: [UInt16: DeviceID] = [:]
+        let statement = try connection.statement("SELECT ordinal, id FROM devices")
+        while try statement.step() {
+            var id = DeviceID(high: 0, low: 0)
+            let bytes = statement.bytes(1)
+            do throws(FormatError) {
+                id = try bytes.withBytes { raw throws(FormatError) in
+                    var cursor = ByteCursor(raw)
+                    return try cursor.next(DeviceID.self, "device")
+                }
+            } catch {
+                throw corrupt("a device's id does not parse")
+            }
+            guard let ordinal = UInt16(exactly: statement.integer(0)) else { throw corrupt("a device's number") }
+            result[ordinal] = id
+        }
+        return result
+    }
+
+    private static func ordinal(of device: DeviceID, _ connection: Connection) throws(StoreError) -> UInt16 {
+        let known = try devices(connection)
+        if let ordinal = known.first(where: { $0.value == device })?.key { return ordinal }
+        guard let next = UInt16(exactly: known.count), known[next] == nil else {
+            throw corrupt("its list of devices has gaps")
+        }
+        try connection.statement("INSERT INTO devices (ordinal, id) VALUES (?, ?)")
+            .bind(1, Int64(next)).bind(2, bytes(of: device)).run()
+        return next
+    }
+
+    static func bytes<Tag>(of identifier: Identifier<Tag>) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append(identifier)
+        return writer.bytes
+    }
+
+    private static func blocks(_ statement: Statement, _ connection: Connection) throws(StoreError) -> [IndexedBlock] {
+        let devices = try devices(connection)
+        var result: [IndexedBlock] = []
+        while try statement.step() { result.append(try block(statement, devices)) }
+        return result
+    }
+
+    /// What the CRC of a block's row covers beside its value.
+    private static func context(_ name: BlockName) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append(name)
+        return writer.bytes
+    }
+
+    static func value(of block: IndexedBlock, _ connection: Connection) throws(StoreError) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append(block.commit)
+        writer.append(block.profile.encoded)
+        writer.append(UInt8(block.columnCount))
+        writer.append(UInt8(block.firstColumn))
+        writer.append(UInt8(block.leastShards))
+        writer.append(UInt8(block.isUnknown ? 1 : 0))
+        writer.append(UInt32(block.shardPayloadBytes))
+        writer.append(block.payloadBytes)
+        writer.append(UInt16(block.shards.count))
+        for (row, device) in block.shards.sorted(by: { $0.key < $1.key }) {
+            writer.append(row.encoded)
+            writer.append(try ordinal(of: device, connection))
+            writer.append(UInt16(block.damaged.contains(row) ? 1 : 0))
+        }
+        return encode(writer.bytes, context: context(block.name))
+    }
+
+    private static func block(_ statement: Statement, _ devices: [UInt16: DeviceID]) throws(StoreError) -> IndexedBlock {
+        let ref = BlockRef(row: statement.integer(0))
+        let name = try blockName(statement.integer(1), statement.bytes(2))
+        return try decode(statement.bytes(3), context: context(name), "a block's row") { cursor throws(FormatError) in
+            let commit = try cursor.next(CommitNumber.self, "commit")
+            let profile = try cursor.nextProfile()
+            let columnCount = Int(try cursor.next(UInt8.self, "columns"))
+            let firstColumn = Int(try cursor.next(UInt8.self, "columns"))
+            let leastShards = Int(try cursor.next(UInt8.self, "least shards"))
+            let isUnknown = try cursor.next(UInt8.self, "flags") != 0
+            let shardPayloadBytes = try cursor.nextCount("payload", maximum: Limits.shardPayloadBytes)
+            let payloadBytes = try cursor.next(UInt64.self, "payload")
+            guard columnCount >= 1, firstColumn + columnCount <= CodingMatrix.dataColumns else {
+                throw .invalid("columns")
+            }
+            var shards: [Row: DeviceID] = [:]
+            var damaged: Set<Row> = []
+            for _ in 0..<(try cursor.next(UInt16.self, "shards")) {
+                let fields = try cursor.next(bytes: 4, "row")
+                let ordinal = try cursor.next(UInt16.self, "device")
+                let flags = try cursor.next(UInt16.self, "flags")
+                guard let row = Row(kind: fields[0], index: fields[1], first: fields[2], end: fields[3]),
+                    let device = devices[ordinal]
+                else { throw .invalid("shard") }
+                shards[row] = device
+                if flags & 1 != 0 { damaged.insert(row) }
+            }
+            return IndexedBlock(
+                ref: ref, name: name, commit: commit, profile: profile, columnCount: columnCount,
+                firstColumn: firstColumn, shardPayloadBytes: shardPayloadBytes, payloadBytes: payloadBytes,
+                leastShards: leastShards, isUnknown: isUnknown, shards: shards, damaged: damaged)
+        }
+    }
+}

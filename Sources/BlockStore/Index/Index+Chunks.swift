@@ -1,0 +1,72 @@
+import Chunker
+
+extension Index {
+    /// Every place that holds the chunk `digest`, the newest first.
+    func places(of digest: Digest) throws(StoreError) -> [ChunkPlace] {
+        try read { connection throws(StoreError) in try Self.places(of: digest, connection) }
+    }
+
+    static func places(of digest: Digest, _ connection: Connection) throws(StoreError) -> [ChunkPlace] {
+        let statement = try connection.statement("SELECT value FROM chunks WHERE tag = ? ORDER BY id DESC")
+            .bind(1, tag(of: digest))
+        var places: [ChunkPlace] = []
+        while try statement.step() {
+            let (found, place) = try chunk(statement.bytes(0))
+            if found == digest { places.append(place) }
+        }
+        return places
+    }
+
+    /// The chunks of a block, in the order packed.
+    func chunks(in ref: BlockRef) throws(StoreError) -> [(digest: Digest, place: ChunkPlace)] {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement(
+                """
+                SELECT chunks.value FROM blocks JOIN chunks
+                ON chunks.id >= first_chunk AND chunks.id < first_chunk + chunk_count
+                WHERE ref = ? ORDER BY chunks.id
+                """
+            ).bind(1, ref.row)
+            var result: [(digest: Digest, place: ChunkPlace)] = []
+            while try statement.step() {
+                let (digest, place) = try Self.chunk(statement.bytes(0))
+                result.append((digest, place))
+            }
+            return result
+        }
+    }
+
+    /// The first 8 bytes, so that the B-tree of tags stays small; the row has the whole digest.
+    static func tag(of digest: Digest) -> Int64 { Int64(bitPattern: digest.words.0) }
+
+    static func value(of entry: ChunkEntry, in block: BlockRef) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append(entry.digest.bytes)
+        writer.append(block.row)
+        writer.append(entry.offset)
+        writer.append(entry.storedBytes)
+        writer.append(entry.plainBytes)
+        writer.append(entry.codec.rawValue)
+        writer.append(entry.storedChecksum)
+        return encode(writer.bytes)
+    }
+
+    static func chunk(_ bytes: [UInt8]) throws(StoreError) -> (Digest, ChunkPlace) {
+        try decode(bytes, "a chunk's row") { cursor throws(FormatError) in
+            let digest = Digest(try cursor.next(bytes: Digest.byteCount, "digest"))
+            let block = BlockRef(row: try cursor.next(Int64.self, "block"))
+            let offset = Int(try cursor.next(UInt32.self, "offset"))
+            let storedBytes = try cursor.nextCount("stored bytes", maximum: Limits.plainChunkBytes)
+            let plainBytes = try cursor.nextCount("plain bytes", maximum: Limits.plainChunkBytes)
+            let code = try cursor.next(UInt8.self, "codec")
+            let checksum = try cursor.next(UInt32.self, "checksum")
+            guard let codec = Codec(rawValue: code) else { throw .unsupported("codec \(code)") }
+            return (
+                digest,
+                ChunkPlace(
+                    block: block, offset: offset, storedBytes: storedBytes, plainBytes: plainBytes, codec: codec,
+                    storedChecksum: checksum)
+            )
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import Erasure
+
+extension Index {
+    /// What the store as a whole is; nil for an empty index.
+    func state() throws(StoreError) -> IndexState? {
+        try read { connection throws(StoreError) in try Self.state(connection) }
+    }
+
+    static func state(_ connection: Connection) throws(StoreError) -> IndexState? {
+        let statement = try connection.statement("SELECT value FROM meta WHERE id = 1")
+        guard try statement.step() else { return nil }
+        defer { statement.reset() }
+        return try decode(statement.bytes(0), "its state") { cursor throws(FormatError) in
+            try IndexState(from: &cursor)
+        }
+    }
+
+    static func setState(_ state: IndexState, _ connection: Connection) throws(StoreError) {
+        var writer = ByteWriter()
+        state.encode(into: &writer)
+        writer.appendChecksum()
+        try connection.statement("INSERT OR REPLACE INTO meta (id, value) VALUES (1, ?)").bind(1, writer.bytes).run()
+    }
+
+    func totals() throws(StoreError) -> IndexTotals {
+        try read { connection throws(StoreError) in try Self.totals(connection) }
+    }
+
+    static func totals(_ connection: Connection) throws(StoreError) -> IndexTotals {
+        var totals = IndexTotals()
+        let statement = try connection.statement("SELECT id, value FROM totals")
+        while try statement.step() {
+            guard IndexTotals.fields.indices.contains(Int(statement.integer(0))) else { continue }
+            totals[keyPath: IndexTotals.fields[Int(statement.integer(0))]] = statement.integer(1)
+        }
+        return totals
+    }
+
+    static func setTotals(_ totals: IndexTotals, _ connection: Connection) throws(StoreError) {
+        for (id, field) in IndexTotals.fields.enumerated() {
+            try connection.statement("INSERT OR REPLACE INTO totals (id, value) VALUES (?, ?)")
+                .bind(1, id).bind(2, totals[keyPath: field]).run()
+        }
+    }
+
+    /// The commit folded under `number`.
+    func commitBlock(_ number: CommitNumber) throws(StoreError) -> BlockName? {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement("SELECT block, id FROM commits WHERE number = ?")
+                .bind(1, Int64(clamping: number.value))
+            guard try statement.step() else { return nil }
+            defer { statement.reset() }
+            return try Self.blockName(statement.integer(0), statement.bytes(1))
+        }
+    }
+
+    static func blockName(_ number: Int64, _ id: [UInt8]) throws(StoreError) -> BlockName {
+        var writer = ByteWriter()
+        writer.append(UInt64(bitPattern: number))
+        writer.append(id)
+        do throws(FormatError) {
+            return try writer.bytes.withBytes { raw throws(FormatError) in
+                var cursor = ByteCursor(raw)
+                let name = try cursor.nextBlockName("block")
+                try cursor.finish("block")
+                return name
+            }
+        } catch {
+            throw corrupt("a block's name does not parse")
+        }
+    }
+
+    /// Checks the CRC at the end of a row's value and parses what is before it.
+    ///
+    /// - Parameter context: the row's key fields, which the CRC covers too.
+    static func decode<Value>(
+        _ bytes: [UInt8], context: [UInt8] = [], _ what: String,
+        _ parse: (inout ByteCursor) throws(FormatError) -> Value
+    ) throws(StoreError) -> Value {
+        guard bytes.count >= 4 else { throw corrupt("\(what) is too short") }
+        let body = Array(bytes.dropLast(4))
+        var checksum = CRC32C()
+        checksum.update(context)
+        checksum.update(body)
+        var expected = ByteWriter()
+        expected.append(checksum.value)
+        guard Array(bytes.suffix(4)) == expected.bytes else { throw corrupt("\(what) fails its checksum") }
+        do throws(FormatError) {
+            return try body.withBytes { raw throws(FormatError) in
+                var cursor = ByteCursor(raw)
+                let value = try parse(&cursor)
+                try cursor.finish(what)
+                return value
+            }
+        } catch {
+            throw corrupt("\(what): \(error.description)")
+        }
+    }
+
+    /// A row's value: the body, then the CRC over `context` and body.
+    static func encode(_ body: [UInt8], context: [UInt8] = []) -> [UInt8] {
+        var checksum = CRC32C()
+        checksum.update(context)
+        checksum.update(body)
+        var writer = ByteWriter()
+        writer.append(body)
+        writer.append(checksum.value)
+        return writer.bytes
+    }
+}
+
+extension IndexState {
+    func encode(into writer: inout ByteWriter) {
+        writer.append(head.number)
+        writer.append(head.block)
+        writer.append(epoch.counter)
+        writer.append(epoch.writer)
+        writer.append(highestBlock)
+        configuration.encode(into: &writer)
+        retired.encode(into: &writer)
+        writer.append(UInt32(lastInService.count))
+        for (device, block) in lastInService.sorted(by: { $0.key < $1.key }) {
+            writer.append(device)
+            writer.append(block)
+        }
+    }
+
+    init(from cursor: inout ByteCursor) throws(FormatError) {
+        let number = try cursor.next(CommitNumber.self, "head")
+        head = CommitHead(number: number, block: try cursor.nextBlockName("head"))
+        let counter = try cursor.next(UInt64.self, "epoch")
+        epoch = Epoch(counter: min(counter, CommitNumber.maximum), writer: try cursor.next(WriterID.self, "epoch"))
+        highestBlock = try cursor.next(BlockNumber.self, "highest block")
+        configuration = try Configuration(from: &cursor)
+        retired = try RetiredRecord(from: &cursor)
+        lastInService = [:]
+        for _ in 0..<(try cursor.nextCount("devices", maximum: Limits.devices)) {
+            let device = try cursor.next(DeviceID.self, "devices")
+            lastInService[device] = try cursor.next(BlockNumber.self, "devices")
+        }
+    }
+}
+
+extension Index {
+    /// Forgets everything.
+    func clear() throws(StoreError) {
+        try write { connection throws(StoreError) in
+            try connection.transaction { () throws(StoreError) in
+                for table in ["meta", "totals", "devices", "commits", "blocks", "chunks", "versions", "purges"] {
+                    try connection.run("DELETE FROM \(table)")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+extension Index {
+    /// The newest version of `key`, a put or a delete marker; nil when there is none.
+    func newestVersion(of key: Key) throws(StoreError) -> IndexedVersion? {
+        try read { connection throws(StoreError) in try Self.newestVersion(of: key, connection) }
+    }
+
+    static func newestVersion(of key: Key, _ connection: Connection) throws(StoreError) -> IndexedVersion? {
+        let statement = try connection.statement(
+            "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC LIMIT 1"
+        ).bind(1, key.bytes)
+        guard try statement.step() else { return nil }
+        defer { statement.reset() }
+        return try version(statement)
+    }
+
+    func version(of key: Key, _ identity: RecordIdentity) throws(StoreError) -> IndexedVersion? {
+        try read { connection throws(StoreError) in try Self.version(of: key, identity, connection) }
+    }
+
+    static func version(
+        of key: Key, _ identity: RecordIdentity, _ connection: Connection
+    ) throws(StoreError) -> IndexedVersion? {
+        let statement = try connection.statement(
+            "SELECT key, number, ordinal, value FROM versions WHERE key = ? AND number = ? AND ordinal = ?"
+        ).bind(1, key.bytes).bind(2, Int64(clamping: identity.commit.value)).bind(3, Int64(identity.ordinal))
+        guard try statement.step() else { return nil }
+        defer { statement.reset() }
+        return try version(statement)
+    }
+
+    /// All versions of `key`, the newest first.
+    func versions(of key: Key) throws(StoreError) -> [IndexedVersion] {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement(
+                "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC"
+            ).bind(1, key.bytes)
+            var result: [IndexedVersion] = []
+            while try statement.step() { result.append(try Self.version(statement)) }
+            return result
+        }
+    }
+
+    /// Versions of up to `limit` keys that begin with `prefix` and come after `key`, in key order, the
+    /// newest of each key first. Without `all` the newest alone, and only where it is a put.
+    ///
+    /// - Returns: the versions, and the last key looked at; nil when there are no more.
+    func list(
+        prefix: [UInt8], after key: Key?, limit: Int, all: Bool
+    ) throws(StoreError) -> (versions: [IndexedVersion], last: Key?) {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement(
+                """
+                SELECT key, number, ordinal, value FROM versions WHERE key >= ? AND key > ?
+                ORDER BY key, number DESC, ordinal DESC
+                """
+            ).bind(1, prefix).bind(2, key?.bytes ?? [])
+            defer { statement.reset() }
+            var result: [IndexedVersion] = []
+            var last: Key?
+            var keys = 0
+            while try statement.step() {
+                let bytes = statement.bytes(0)
+                if last?.bytes != bytes {
+                    guard bytes.starts(with: prefix) else { return (result, nil) }
+                    if keys == limit { return (result, last) }
+                    keys += 1
+                } else if !all {
+                    continue
+                }
+                let version = try Self.version(statement)
+                last = version.key
+                if all || version.put != nil { result.append(version) }
+            }
+            return (result, nil)
+        }
+    }
+
+    static func context(_ identity: RecordIdentity) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append(identity)
+        return writer.bytes
+    }
+
+    static func value(_ identity: RecordIdentity, _ content: IndexedVersion.Content) -> [UInt8] {
+        let record: Record =
+            switch content {
+            case .put(let put): .put(put)
+            case .delete(let delete): .delete(delete)
+            }
+        var writer = ByteWriter()
+        writer.append(record.type)
+        writer.append(record.encodeBody())
+        return encode(writer.bytes, context: context(identity))
+    }
+
+    private static func version(_ statement: Statement) throws(StoreError) -> IndexedVersion {
+        guard let commit = UInt64(exactly: statement.integer(1)), commit <= CommitNumber.maximum,
+            let ordinal = UInt32(exactly: statement.integer(2))
+        else { throw corrupt("a version's identity") }
+        let identity = RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)
+        let record = try decode(statement.bytes(3), context: context(identity), "a version's row") {
+            cursor throws(FormatError) in
+            let type = try cursor.next(UInt16.self, "type")
+            guard let record = try Record(type: type, body: &cursor) else { throw .unsupported("record type \(type)") }
+            return record
+        }
+        let version: IndexedVersion
+        switch record {
+        case .put(let put): version = IndexedVersion(identity: identity, content: .put(put))
+        case .delete(let delete): version = IndexedVersion(identity: identity, content: .delete(delete))
+        default: throw corrupt("a version's row holds another record")
+        }
+        guard version.key.bytes == statement.bytes(0) else { throw corrupt("a version's row has another key") }
+        return version
+    }
+}

@@ -1,0 +1,129 @@
+/// The manifest index: where every chunk is and what every key names. A cache of the commits, which
+/// can be rebuilt from the shards at any time (docs/decisions/0004-index-is-a-cache.md).
+///
+/// SQLite in WAL mode: one writer and several readers, from any thread. Rows that nothing else would
+/// verify carry a CRC of their fields, which is checked at each read. All SQL of the project is in
+/// this folder.
+public final class Index: Sendable {
+    /// `.file` has connections of its own for readers; in memory there is one for all.
+    private let path: String?
+    /// Nil once closed.
+    private let writer: Monitor<Connection?>
+    /// Connections that no thread is using.
+    private let readers = Monitor<[Connection]>([])
+
+    private init(path: String?, _ connection: Connection) {
+        self.path = path
+        writer = Monitor(connection)
+    }
+
+    /// Opens the index at `path`, or makes an empty one. Throws `.corrupt` when what is there is not a
+    /// sound index of this version.
+    static func open(path: String) throws(StoreError) -> Index {
+        let connection = try Connection(path: path)
+        // The newest transactions may be lost with the power: they are caught up from the shards.
+        try connection.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536")
+        let index = Index(path: path, connection)
+        try index.prepare(connection)
+        return index
+    }
+
+    /// An index in memory, as left by `snapshot`: for tests, and for readers that may not write.
+    static func inMemory(_ snapshot: [UInt8]? = nil) throws(StoreError) -> Index {
+        let connection = try Connection(path: ":memory:")
+        if let snapshot, !snapshot.isEmpty { try connection.deserialize(snapshot) }
+        let index = Index(path: nil, connection)
+        try index.prepare(connection)
+        return index
+    }
+
+    /// The whole database.
+    func snapshot() throws(StoreError) -> [UInt8] {
+        try write { connection throws(StoreError) in try connection.serialize() }
+    }
+
+    /// Closes every connection. The index must not be used afterwards.
+    func close() {
+        readers.withLock { $0.removeAll() }
+        writer.withLock { $0 = nil }
+    }
+
+    private func prepare(_ connection: Connection) throws(StoreError) {
+        try connection.run("PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY")
+        let version = try connection.statement("PRAGMA user_version")
+        guard try version.step() else { throw Self.corrupt("it has no version") }
+        let found = version.integer(0)
+        version.reset()
+        if found == 0 {
+            let tables = try connection.statement("SELECT count(*) FROM sqlite_master")
+            guard try tables.step(), tables.integer(0) == 0 else { throw Self.corrupt("it is another database") }
+            tables.reset()
+            try connection.run(Schema.creation)
+        } else if found != Schema.version {
+            throw Self.corrupt("it has version \(found), expected \(Schema.version)")
+        }
+        _ = try Self.state(connection)
+    }
+
+    /// Runs `body` with the writer's connection.
+    func write<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        try writer.withLock { connection throws(StoreError) in
+            guard let connection else { throw Self.closed }
+            return try body(connection)
+        }
+    }
+
+    /// Runs `body` with a reader's connection: it sees what was committed when it began.
+    func read<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        guard let path else { return try write(body) }
+        var free = readers.withLock { $0.popLast() }
+        if free == nil { free = try Self.reader(path) }
+        guard let connection = free else { throw Self.closed }
+        defer {
+            connection.resetAll()
+            readers.withLock { if $0.count < 16 { $0.append(connection) } }
+        }
+        return try body(connection)
+    }
+
+    private static func reader(_ path: String) throws(StoreError) -> Connection {
+        let connection = try Connection(path: path)
+        try connection.run("PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA cache_size=-16384")
+        return connection
+    }
+
+    private static var closed: StoreError { StoreError(.io, "use the index", detail: "it is closed") }
+
+    static func corrupt(_ detail: String) -> StoreError {
+        StoreError(
+            .corrupt, "read the index", detail: detail, advice: "the shards hold everything: bsctl index rebuild")
+    }
+}
+
+/// The tables.
+enum Schema {
+    static let version: Int64 = 1
+
+    static let creation = """
+        BEGIN;
+        CREATE TABLE meta (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
+        CREATE TABLE totals (id INTEGER PRIMARY KEY, value INTEGER NOT NULL);
+        CREATE TABLE devices (ordinal INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);
+        CREATE TABLE commits (
+            number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, writer BLOB NOT NULL,
+            block INTEGER NOT NULL, id BLOB NOT NULL);
+        CREATE TABLE blocks (
+            ref INTEGER PRIMARY KEY, number INTEGER NOT NULL, id BLOB NOT NULL, value BLOB NOT NULL,
+            first_chunk INTEGER NOT NULL, chunk_count INTEGER NOT NULL, UNIQUE (number, id));
+        CREATE TABLE chunks (id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, value BLOB NOT NULL);
+        CREATE INDEX chunks_by_tag ON chunks (tag);
+        CREATE TABLE versions (
+            key BLOB NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL, value BLOB NOT NULL,
+            PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
+        CREATE TABLE purges (
+            key BLOB NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+            PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
+        PRAGMA user_version=1;
+        COMMIT;
+        """
+}

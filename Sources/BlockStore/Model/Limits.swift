@@ -1,0 +1,24 @@
+/// Every maximum of format v1 and every default that bounds memory, in one place.
+enum Limits {
+    static let userMetadataBytes = 64 << 10
+    static let plainChunkBytes = 16 << 20
+    static let contentsBytes = 16 << 20
+    static let shardPayloadBytes = 64 << 20
+    static let blocksPerCommit = 1024
+    static let devices = 1024
+    static let labelBytes = 64
+    static let documentBytes = 16 << 20
+    /// A checksum covers so many bytes of a shard's payload.
+    static let cellBytes = 64 << 10
+    /// A block is sealed when its table of contents has grown to this.
+    static let sealContentsBytes = 1 << 20
+    /// A commit is closed when it has been open for so long: 10 s.
+    static let commitNanoseconds: UInt64 = 10_000_000_000
+    /// Entries of a version's manifest beyond these become nodes.
+    static let intervals = 65536
+
+    /// Shard payload of a full block with `columns` data columns.
+    static func fullShardBytes(columns: Int) -> Int {
+        min(8 << 20, (32 << 20) / columns) / cellBytes * cellBytes
+    }
+}

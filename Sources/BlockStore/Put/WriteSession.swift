@@ -1,0 +1,374 @@
+import Chunker
+import Erasure
+import Synchronization
+
+/// What a write session did.
+public struct WriteReport: Sendable, Hashable {
+    /// Versions put.
+    public var objects = 0
+    /// Objects that were there already, content and attributes.
+    public var unchanged = 0
+    /// Keys deleted.
+    public var removed = 0
+    /// Bytes received.
+    public var logicalBytes: UInt64 = 0
+    /// Of these, bytes of chunks that were not stored before.
+    public var newBytes: UInt64 = 0
+    /// Of these, after compression.
+    public var storedBytes: UInt64 = 0
+    /// Written to the devices.
+    public var shardBytes: UInt64 = 0
+    public var commits = 0
+    /// What redundancy is owed, in words; nil when everything is as the profile asks.
+    public var debt: String?
+}
+
+/// Puts and removes many objects; they share blocks and commits.
+///
+/// What `put` and `remove` took is acknowledged when `finish` returns. A long session commits as it
+/// goes: objects whose record stood in an earlier commit are safe from then on. After an error from
+/// storing (not from a source) the session is over.
+///
+/// Use from one thread.
+public final class WriteSession {
+    private let store: Store
+    private let engine: Engine
+    private let tenure: WriterTenure
+    private let writer: CommitWriter
+    private let finder: DuplicateFinder
+    private let cutter: Cutter
+    private let inputs: BufferPool
+    private let outputs: BufferPool
+    private var batch: ChunkBatch?
+    private var underWay: [(batch: ChunkBatch, job: Job<Bool>)] = []
+    /// Newest version of each key touched in the open commit.
+    private var touched: [Key: IndexedVersion] = [:]
+    private var report = WriteReport()
+    private var owedShards = 0
+    private var failure: StoreError?
+    private var isFinished = false
+
+    init(_ store: Store, _ tenure: WriterTenure) {
+        self.store = store
+        self.tenure = tenure
+        engine = tenure.engine
+        writer = CommitWriter(tenure, minimumShards: store.options.minimumShards)
+        finder = DuplicateFinder(engine)
+        cutter = Cutter(engine.configuration.chunker)
+        let largest = engine.configuration.chunker.maximumBytes
+        let batchBytes = max(1 << 20, largest + largest / 4)
+        inputs = BufferPool(byteCount: batchBytes, kept: 16)
+        outputs = BufferPool(byteCount: batchBytes, kept: 16)
+    }
+
+    /// Stores all of `source` as a new version of `key`.
+    ///
+    /// - Parameters:
+    ///   - declaredBytes: how many bytes there will be; any other number refuses the object.
+    ///   - skippingUnchanged: makes no version when the newest one has the same content and attributes.
+    /// - Throws: what `source` throws, or `.input` for a wrong length: this object alone is dropped and
+    ///   the session goes on. Anything else ends the session.
+    public func put(
+        _ key: Key, attributes: ObjectAttributes = ObjectAttributes(), from source: any ByteSource,
+        declaredBytes: UInt64? = nil, skippingUnchanged: Bool = false
+    ) throws(StoreError) {
+        try requireUsable()
+        let object = IncomingObject(key: key, attributes: attributes, skippingUnchanged: skippingUnchanged)
+        var received: UInt64 = 0
+        /// Where the bytes not yet cut begin in the current batch.
+        var start = try currentBatch().filled
+        while true {
+            var batch = try currentBatch()
+            if batch.input.byteCount - batch.filled < 64 << 10 {
+                batch = try turnOver(carrying: start)
+                start = 0
+            }
+            let count: Int
+            do throws(StoreError) {
+                count = try source.read(into: batch.input.slice(batch.filled..<batch.input.byteCount))
+            } catch {
+                abandon(batch, at: start)
+                throw error
+            }
+            batch.filled += count
+            received += UInt64(count)
+            if count == 0 {
+                if let declaredBytes, received != declaredBytes {
+                    abandon(batch, at: start)
+                    throw StoreError(
+                        .input, "store \(key)", detail: "the input has \(received) bytes, \(declaredBytes) were declared",
+                        advice: "nothing was stored under this key")
+                }
+                cut(batch, object, &start, isEnd: true)
+                batch.events.append(.end(object))
+                return
+            }
+            if let declaredBytes, received > declaredBytes {
+                abandon(batch, at: start)
+                throw StoreError(
+                    .input, "store \(key)", detail: "the input has more than the \(declaredBytes) bytes declared",
+                    advice: "nothing was stored under this key")
+            }
+            cut(batch, object, &start, isEnd: false)
+        }
+    }
+
+    /// Puts a delete marker on `key`. Throws `.notFound` when there is no live version.
+    public func remove(_ key: Key) throws(StoreError) {
+        try requireUsable()
+        try drain()
+        guard let newest = try newest(key), newest.put != nil else {
+            throw StoreError(.notFound, "remove \(key)", detail: "no such key")
+        }
+        let record = DeleteRecord(
+            key: key, killed: newest.identity, deleteNanoseconds: engine.environment.clock.wallNanoseconds())
+        let identity = try ending { () throws(StoreError) in try writer.add(.delete(record)) }
+        touched[key] = IndexedVersion(identity: identity, content: .delete(record))
+        report.removed += 1
+        try commitIfDue()
+    }
+
+    /// Commits what is left. When it returns everything is durable as the report says.
+    public func finish() throws(StoreError) -> WriteReport {
+        try requireUsable()
+        try drain()
+        if !writer.isEmpty { try commit() }
+        isFinished = true
+        var debts: [String] = []
+        let owed = owedShards + finder.owedShards
+        if owed > 0 {
+            let out = engine.devices.outOfService.map { engine.devices.label($0) }
+            debts.append(
+                "\(owed) shards are owed"
+                    + (out.isEmpty ? "" : " while \(out.joined(separator: ", ")) \(out.count == 1 ? "is" : "are") out"))
+        }
+        if let problem = tenure.indexProblem {
+            debts.append("the index could not be updated and is caught up at the next command (\(problem.detail))")
+        }
+        report.debt = debts.isEmpty ? nil : debts.joined(separator: "; ")
+        return report
+    }
+
+    /// Gives up what is not committed yet.
+    public func cancel() {
+        guard !isFinished else { return }
+        isFinished = true
+        for (_, job) in underWay { _ = job.outcome() }
+        underWay = []
+        writer.cancel()
+    }
+
+    /// Whether an error from storing has ended the session.
+    var isOver: Bool { failure != nil }
+
+    private func requireUsable() throws(StoreError) {
+        if let failure { throw failure }
+        precondition(!isFinished, "the session is finished")
+    }
+
+    /// Runs `body`; what it throws ends the session.
+    private func ending<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
+        do throws(StoreError) {
+            return try body()
+        } catch {
+            failure = error
+            cancel()
+            throw error
+        }
+    }
+
+    private func currentBatch() throws(StoreError) -> ChunkBatch {
+        if let batch { return batch }
+        let new = ChunkBatch(input: inputs.take(), output: outputs.take())
+        batch = new
+        return new
+    }
+
+    /// Sends the current batch off and begins another with the bytes from `start` on.
+    private func turnOver(carrying start: Int) throws(StoreError) -> ChunkBatch {
+        let old = try currentBatch()
+        let new = ChunkBatch(input: inputs.take(), output: outputs.take())
+        let rest = old.input.slice(start..<old.filled)
+        new.input.slice(0..<rest.count).copyMemory(from: UnsafeRawBufferPointer(rest))
+        new.filled = rest.count
+        batch = new
+        try send(old)
+        return new
+    }
+
+    private func cut(_ batch: ChunkBatch, _ object: IncomingObject, _ start: inout Int, isEnd: Bool) {
+        while start < batch.filled {
+            let bytes = UnsafeRawBufferPointer(batch.input.slice(start..<batch.filled))
+            guard let count = cutter.firstChunkBytes(in: bytes, isEnd: isEnd) else { return }
+            batch.events.append(.chunk(start..<(start + count)))
+            batch.objects.append(object)
+            start += count
+        }
+    }
+
+    private func abandon(_ batch: ChunkBatch, at start: Int) {
+        batch.filled = start
+        batch.events.append(.abandon)
+    }
+
+    /// Hands a full batch to a compute lane; waits for the oldest when enough are under way.
+    private func send(_ batch: ChunkBatch) throws(StoreError) {
+        let (engine, finder) = (engine, finder)
+        let job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
+            try batch.process(engine) { digest throws(StoreError) in try finder.isHit(digest) }
+            return true
+        }
+        underWay.append((batch, job))
+        while underWay.count > engine.environment.executor.width + 2 { try consumeOldest() }
+        while let first = underWay.first, first.job.isDone { try consumeOldest() }
+    }
+
+    private func drain() throws(StoreError) {
+        if let last = batch, !last.events.isEmpty {
+            batch = nil
+            try send(last)
+        }
+        while !underWay.isEmpty { try consumeOldest() }
+    }
+
+    private func consumeOldest() throws(StoreError) {
+        let (batch, job) = underWay.removeFirst()
+        try ending { () throws(StoreError) in
+            _ = try job.value()
+            try consume(batch)
+        }
+        inputs.give(batch.input)
+        outputs.give(batch.output)
+        try commitIfDue()
+    }
+
+    /// Packs a processed batch, in order.
+    private func consume(_ batch: ChunkBatch) throws(StoreError) {
+        var next = 0
+        for event in batch.events {
+            switch event {
+            case .chunk:
+                let result = batch.results[next]
+                let object = batch.objects[next]
+                next += 1
+                if !result.isHit, !writer.contains(result.digest) {
+                    try writer.add(
+                        batch.stored(result), digest: result.digest, plainBytes: result.plainBytes, codec: result.codec,
+                        checksum: result.checksum)
+                    report.newBytes += UInt64(result.plainBytes)
+                    report.storedBytes += UInt64(result.stored.count)
+                }
+                let entry = ManifestEntry(digest: result.digest, byteCount: UInt64(result.plainBytes))
+                try object.manifest.append(entry) { node throws(StoreError) in try storeNode(node) }
+            case .end(let object):
+                try end(object)
+            case .abandon:
+                break
+            }
+        }
+    }
+
+    /// Stores a manifest node as a chunk.
+    private func storeNode(_ bytes: [UInt8]) throws(StoreError) -> Digest {
+        try bytes.withBytes { plain throws(StoreError) in
+            try Workspaces.shared.with { workspace throws(StoreError) in
+                let digest = workspace.digest(of: plain)
+                if writer.contains(digest) { return digest }
+                if try finder.isHit(digest) { return digest }
+                let output = Buffer(byteCount: plain.count)
+                let count = workspace.compress(plain, into: output.bytes)
+                let stored = count.map { UnsafeRawBufferPointer(output.slice(0..<$0)) } ?? plain
+                try writer.add(
+                    stored, digest: digest, plainBytes: plain.count, codec: count == nil ? .stored : .lz4,
+                    checksum: CRC32C.of(stored))
+                report.storedBytes += UInt64(stored.count)
+                return digest
+            }
+        }
+    }
+
+    private func end(_ object: IncomingObject) throws(StoreError) {
+        let manifest = try object.manifest.finish { node throws(StoreError) in try storeNode(node) }
+        report.logicalBytes += object.manifest.byteCount
+        if object.skippingUnchanged, let put = try newest(object.key)?.put, put.manifest == manifest,
+            put.attributes == object.attributes
+        {
+            report.unchanged += 1
+            return
+        }
+        let record = PutRecord(
+            key: object.key, attributes: object.attributes,
+            putNanoseconds: engine.environment.clock.wallNanoseconds(), byteCount: object.manifest.byteCount,
+            userMetadata: [], manifest: manifest)
+        let identity = try writer.add(.put(record))
+        touched[object.key] = IndexedVersion(identity: identity, content: .put(record))
+        report.objects += 1
+    }
+
+    /// The newest version, the open commit included.
+    private func newest(_ key: Key) throws(StoreError) -> IndexedVersion? {
+        if let version = touched[key] { return version }
+        return try engine.index.newestVersion(of: key)
+    }
+
+    private func commitIfDue() throws(StoreError) {
+        guard writer.isDue else { return }
+        try commit()
+        if let problem = tenure.indexProblem {
+            // Duplicates and versions are looked up in the index: nothing more may rest on it.
+            let error = StoreError(
+                .indexBehind, "go on writing", detail: "what was committed is safe, but the index could not follow (\(problem.detail))",
+                advice: "run the command again: the index is caught up when the store opens")
+            failure = error
+            throw error
+        }
+    }
+
+    private func commit() throws(StoreError) {
+        try ending { () throws(StoreError) in
+            let outcome = try writer.commit()
+            report.commits += 1
+            report.shardBytes += outcome.shardBytes
+            owedShards += outcome.owedShards
+        }
+        touched = [:]
+    }
+}
+
+extension Store {
+    /// Begins to write. One session at a time.
+    ///
+    /// - Throws: `.tooFewDevices` when too many devices are out, `.inDoubt` while a commit is.
+    public func startWriting() throws(StoreError) -> WriteSession {
+        WriteSession(self, try startTenure())
+    }
+
+    /// Begins a tenure, if the store may be written to at all.
+    func startTenure(allowingAbsent: Bool = false) throws(StoreError) -> WriterTenure {
+        guard access == .write, let recovery else {
+            throw StoreError(.locked, "write", detail: "the store was opened for reading")
+        }
+        if let doubt = recovery.doubtful.first {
+            throw StoreError(
+                .inDoubt, "write",
+                detail: "commit \(doubt.number) may have been acknowledged and cannot be read in full; its keys: "
+                    + doubt.keys.map(\.description).joined(separator: ", "),
+                advice: "bring the missing devices back, or give it up with bsctl recover --abandon")
+        }
+        let engine = self.engine
+        let absent = engine.devices.outOfService
+        guard allowingAbsent || absent.count <= engine.configuration.profile.tolerance else {
+            throw StoreError(
+                .tooFewDevices, "write",
+                detail: "\(absent.count) devices are out of service, at most \(engine.configuration.profile.tolerance) "
+                    + "may be: " + absent.map { engine.devices.label($0) }.joined(separator: ", "),
+                advice: "bring them back, or replace them: bsctl device replace")
+        }
+        return session.withLock { session in
+            if let tenure = session.tenure { return tenure }
+            let tenure = WriterTenure(engine, recovery)
+            session.tenure = tenure
+            return tenure
+        }
+    }
+}

@@ -1,0 +1,292 @@
+import Chunker
+import Erasure
+
+/// Brings the index level with the shards: finds the commits beyond what it knows, judges them, folds
+/// the accepted ones (docs/architecture.md, "Recovery"). Runs under the writer lock.
+struct Recovery {
+    struct Result {
+        var state: IndexState
+        var highestBlock: BlockNumber
+        var highestEpoch: UInt64
+        /// The head and epoch were found as this home left them, on every device in service.
+        var isUnchanged: Bool
+        /// The last block found accepted beyond the index, whose blocks may lack shards.
+        var completing: [BlockName] = []
+        var doubtful: [CommitSummary] = []
+        var bypassed: [CommitSummary] = []
+        /// Commits whose records are lost.
+        var missing: [String] = []
+        var foldedCommits = 0
+        /// Devices that do not hold what the index puts there.
+        var rolledBack: [DeviceID] = []
+    }
+
+    let devices: DeviceSet
+    let storeID: StoreID
+    let index: Index
+    var progress: ProgressHandler?
+
+    /// - Throws: `.corrupt` when the index is of another history than the shards: it must be rebuilt.
+    func run() throws(StoreError) -> Result {
+        let known = try index.state()
+        let root = known?.head ?? .none
+        let epochs = readEpochs()
+        let rolledBack = try known == nil ? [] : findRolledBack()
+        let survey = try surveyDevices(known, listingWhole: Set(rolledBack))
+        if let known { try requireSameHistory(known, survey) }
+        let graph = CommitGraph(
+            root: root, nodes: survey.commits, evidence: survey, retired: known?.retired ?? Self.retired(in: survey),
+            inService: Set(devices.inService))
+        let outcome = graph.resolve()
+        var state = known
+        var result = Result(
+            state: try fold(outcome.chain, survey, &state, root), highestBlock: highest(survey, known),
+            highestEpoch: highestEpoch(epochs, survey, known), isUnchanged: false)
+        result.foldedCommits = outcome.chain.count
+        result.rolledBack = rolledBack
+        if let leaf = outcome.acceptedLeaf { result.completing = leaf.record.blocks.map(\.name) }
+        result.doubtful = outcome.doubtful.map { CommitSummary($0, survey) }
+        result.bypassed = try outcome.bypassed.map(offChainSummary(survey)).compactMap { $0 }
+        result.missing = outcome.chain.compactMap {
+            if case .missing(let number, let block) = $0 { return "commit \(number), block \(block)" }
+            return nil
+        }
+        result.isUnchanged =
+            survey.blocks.isEmpty && survey.unreadable.isEmpty && rolledBack.isEmpty
+            && epochs.allSatisfy { $0.value == result.state.epoch }
+        return result
+    }
+
+    /// Each device in service with the epoch it holds; nil where it holds none that can be read.
+    private func readEpochs() -> [DeviceID: Epoch?] {
+        var epochs: [DeviceID: Epoch?] = [:]
+        for id in devices.inService {
+            guard let device = devices.device(id) else { continue }
+            let bytes = try? device.readDocument(.epoch)
+            let document = bytes.flatMap { try? EpochDocument.parse($0, at: device.place) }
+            epochs[id] = .some(document?.epoch)
+        }
+        return epochs
+    }
+
+    /// Devices on which the newest shard that the index puts there is not: everything they should hold
+    /// is compared with what they do.
+    private func findRolledBack() throws(StoreError) -> [DeviceID] {
+        var result: [DeviceID] = []
+        if Mutant.isActive(.indexTrustedWithoutShard) { return result }
+        for id in devices.inService {
+            guard let device = devices.device(id), let newest = try index.newestBlock(on: id) else { continue }
+            let found = try? device.byteCount(of: ShardName(newest.block.name, newest.row))
+            if found == .some(nil) { result.append(id) }
+        }
+        for id in result { try compareWhole(id) }
+        return result
+    }
+
+    private func compareWhole(_ id: DeviceID) throws(StoreError) {
+        guard let device = devices.device(id) else { return }
+        let found = Set(try device.shards(from: .none))
+        var last: BlockName?
+        while true {
+            let page = try index.blocks(after: last, limit: 1000)
+            guard let end = page.last else { return }
+            last = end.name
+            var marks: [(BlockRef, Row)] = []
+            for block in page {
+                for (row, place) in block.shards where place == id && !found.contains(ShardName(block.name, row)) {
+                    marks.append((block.ref, row))
+                }
+            }
+            if !marks.isEmpty { try index.markDamaged(marks) }
+        }
+    }
+
+    /// Lists every device from where it was last in service and reads what is new there.
+    private func surveyDevices(
+        _ known: IndexState?, listingWhole: Set<DeviceID>
+    ) throws(StoreError) -> BlockSurvey {
+        var listing: [(ShardName, DeviceID)] = []
+        for id in devices.inService {
+            guard let device = devices.device(id) else { continue }
+            let seen = listingWhole.contains(id) ? .none : known?.lastInService[id] ?? .none
+            do throws(StoreError) {
+                listing += try device.shards(from: seen.next).map { ($0, id) }
+            } catch {
+                devices.fail(id, error)
+            }
+        }
+        if let known {
+            // What the index knows needs no reading; a name that only looks known is read.
+            var expected: Set<ShardName> = []
+            let lowest = listing.map(\.0.number).min() ?? .none
+            var last: BlockName? = BlockName(number: lowest, id: BlockID(high: 0, low: 0))
+            while lowest <= known.highestBlock {
+                let page = try index.blocks(after: last, limit: 1000)
+                guard let end = page.last else { break }
+                last = end.name
+                for block in page { for row in block.profile.rows { expected.insert(ShardName(block.name, row)) } }
+            }
+            listing.removeAll { expected.contains($0.0) }
+        }
+        let survey = BlockSurvey(devices: devices, storeID: storeID)
+        let progress = self.progress
+        survey.add(listing) { done, total in
+            if done % 64 == 0 || done == total {
+                progress?(Progress(phase: "reading blocks", doneItems: done, totalItems: total))
+            }
+        }
+        return survey
+    }
+
+    /// Doubt about the index: its head stands nowhere although its devices are here, or commits of a
+    /// later epoch do not descend from it.
+    private func requireSameHistory(_ known: IndexState, _ survey: BlockSurvey) throws(StoreError) {
+        if Mutant.isActive(.indexTrustedWithoutShard) { return }
+        if let block = try index.block(named: known.head.block) {
+            let here = block.shards.filter { devices.device($0.value) != nil }
+            let found = here.filter { row, id in
+                let count = try? devices.device(id)?.byteCount(of: ShardName(block.name, row))
+                return count ?? nil != nil
+            }
+            if !here.isEmpty, found.isEmpty, here.count > block.profile.tolerance {
+                throw Index.corrupt("its newest commit, \(known.head.number), stands on no device")
+            }
+        }
+        let later = survey.commits.filter {
+            $0.record.epoch.counter > known.epoch.counter && $0.record.number <= known.head.number
+        }
+        if let other = later.first {
+            throw Index.corrupt("commit \(other.record.number) of a later epoch bypasses what it holds")
+        }
+        let graph = CommitGraph(
+            root: known.head, nodes: survey.commits, evidence: survey, retired: known.retired,
+            inService: Set(devices.inService))
+        if let stray = survey.commits.first(where: {
+            $0.record.number > known.head.number && $0.record.epoch.counter >= known.epoch.counter
+                && !graph.reachesRoot($0)
+        }) {
+            throw Index.corrupt("commit \(stray.record.number) does not descend from its newest")
+        }
+    }
+
+    /// The retired set carried by the newest commit found.
+    private static func retired(in survey: BlockSurvey) -> RetiredRecord? {
+        var newest: (RecordIdentity, RetiredRecord)?
+        for found in survey.blocks.values {
+            for record in found.contents?.records ?? [] {
+                guard case .retired(let retired) = record.record, record.identity > newest?.0 ?? Self.lowest else {
+                    continue
+                }
+                newest = (record.identity, retired)
+            }
+        }
+        return newest?.1
+    }
+
+    private static let lowest = RecordIdentity(commit: .none, ordinal: 0)
+
+    /// Folds the chain into the index.
+    private func fold(
+        _ chain: [CommitGraph.Step], _ survey: BlockSurvey, _ state: inout IndexState?, _ root: CommitHead
+    ) throws(StoreError) -> IndexState {
+        var batch: [AcceptedCommit] = []
+        for (position, step) in chain.enumerated() {
+            guard case .commit(let node) = step else { continue }
+            let commit = accepted(node, survey)
+            for block in commit.blocks {
+                for record in block.contents?.records ?? [] {
+                    switch record.record {
+                    case .configuration(let configuration):
+                        if state == nil {
+                            state = IndexState(
+                                head: root, epoch: node.record.epoch, configuration: configuration, retired: .none,
+                                highestBlock: .none, lastInService: [:])
+                        }
+                        state?.configuration = configuration
+                    case .retired(let retired): state?.retired = retired
+                    default: break
+                    }
+                }
+            }
+            batch.append(commit)
+            state?.head = CommitHead(number: node.record.number, block: node.block)
+            state?.epoch = node.record.epoch
+            for block in commit.blocks {
+                let highest = max(state?.highestBlock ?? .none, block.name.number)
+                state?.highestBlock = highest
+            }
+            if batch.count == 64, let state {
+                try index.apply(batch, state: state)
+                batch = []
+                progress?(Progress(phase: "folding commits", doneItems: position + 1, totalItems: chain.count))
+            }
+        }
+        guard var final = state else {
+            throw StoreError(
+                .notFound, "open the store", detail: "no commit was found on the \(devices.inService.count) devices in service",
+                advice: "bring more devices back, or run bsctl init again if it was interrupted")
+        }
+        for id in devices.inService { final.lastInService[id] = final.highestBlock }
+        if !batch.isEmpty || final != state { try index.apply(batch, state: final) }
+        state = final
+        return final
+    }
+
+    private func accepted(_ node: CommitGraph.Node, _ survey: BlockSurvey) -> AcceptedCommit {
+        AcceptedCommit(
+            record: node.record,
+            blocks: node.record.blocks.map { block in
+                let found = survey.blocks[block.name]
+                return AcceptedBlock(
+                    name: block.name, profile: block.profile,
+                    columnCount: found?.header?.columnCount ?? block.profile.dataShards,
+                    firstColumn: found?.header?.firstColumn ?? 0, shardPayloadBytes: found?.header?.payloadBytes ?? 0,
+                    payloadBytes: found?.contents?.payloadBytes ?? 0, leastShards: Int(block.leastShards),
+                    shards: found?.named ?? [:], contents: found?.contents)
+            })
+    }
+
+    /// A commit off the chain that the index does not hold either.
+    private func offChainSummary(
+        _ survey: BlockSurvey
+    ) -> (CommitGraph.Node) throws(StoreError) -> CommitSummary? {
+        { node throws(StoreError) in
+            try index.commitBlock(node.record.number) == node.block ? nil : CommitSummary(node, survey)
+        }
+    }
+
+    private func highest(_ survey: BlockSurvey, _ known: IndexState?) -> BlockNumber {
+        max(survey.blocks.keys.map(\.number).max() ?? .none, known?.highestBlock ?? .none)
+    }
+
+    private func highestEpoch(
+        _ epochs: [DeviceID: Epoch?], _ survey: BlockSurvey, _ known: IndexState?
+    ) -> UInt64 {
+        max(
+            epochs.values.compactMap { $0?.counter }.max() ?? 0, survey.commits.map(\.record.epoch.counter).max() ?? 0,
+            known?.epoch.counter ?? 0)
+    }
+}
+
+/// A commit that is not on the chain, for people: its keys.
+public struct CommitSummary: Sendable, Hashable {
+    public let number: UInt64
+    /// Keys it would have put or deleted, in order.
+    public let keys: [Key]
+
+    init(_ node: CommitGraph.Node, _ survey: BlockSurvey) {
+        number = node.record.number.value
+        var keys: Set<Key> = []
+        for block in node.record.blocks {
+            for record in survey.blocks[block.name]?.contents?.records ?? [] {
+                switch record.record {
+                case .put(let put): keys.insert(put.key)
+                case .delete(let delete): keys.insert(delete.key)
+                case .purge(let purge): keys.insert(purge.key)
+                default: break
+                }
+            }
+        }
+        self.keys = keys.sorted()
+    }
+}

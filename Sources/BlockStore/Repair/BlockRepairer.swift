@@ -1,0 +1,178 @@
+import Erasure
+
+/// Makes the missing and damaged shards of one block again (design law 6): every source cell is checked
+/// against its own checksum and the rebuilt payload against the chunks' checksums before anything is
+/// written, and what was written is read back from the medium before it counts.
+///
+/// Use from one thread, under the writer lock.
+struct BlockRepairer {
+    struct Outcome: Sendable {
+        /// Shards made again and read back.
+        var repaired: [(row: Row, device: DeviceID)] = []
+        var writtenBytes: UInt64 = 0
+        /// Rows that have no place: too few devices.
+        var owed: [Row] = []
+        /// Too much is gone: the block cannot be read in full.
+        var isLost = false
+        var errors: [String] = []
+    }
+
+    private let engine: Engine
+
+    init(_ engine: Engine) { self.engine = engine }
+
+    /// What is missing of `block`, given what is known and what a look at the devices shows.
+    func missingRows(of block: IndexedBlock) -> [Row] {
+        block.profile.rows.filter { row in
+            guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.device(id)
+            else { return true }
+            let count = try? device.byteCount(of: ShardName(block.name, row))
+            return count ?? nil == nil
+        }
+    }
+
+    mutating func repair(_ block: IndexedBlock) -> Outcome {
+        var outcome = Outcome()
+        let missing = missingRows(of: block)
+        guard !missing.isEmpty else { return outcome }
+        do throws(StoreError) {
+            let contents = try contents(of: block)
+            let shardBytes = block.shardPayloadBytes
+            let payload = shardBytes > 0 ? engine.blockBuffers.take(atLeast: shardBytes * block.columnCount) : nil
+            defer { if let payload { engine.blockBuffers.give(payload) } }
+            if let payload { try load(block, contents, into: payload.slice(0..<(shardBytes * block.columnCount))) }
+            try write(missing, of: block, contents, payload, &outcome)
+        } catch {
+            if error.code == .lost { outcome.isLost = true }
+            outcome.errors.append(error.description)
+        }
+        return outcome
+    }
+
+    /// The table of contents from any sound shard.
+    private func contents(of block: IndexedBlock) throws(StoreError) -> ShardHead {
+        var problem: StoreError?
+        for row in Set(block.shards.keys).union(block.profile.rows).sorted() {
+            let name = ShardName(block.name, row)
+            guard let device = engine.locate(name, expectedOn: block.shards[row]) else { continue }
+            do throws(StoreError) {
+                let head = try ShardReader.head(of: name, on: device, storeID: engine.storeID)
+                guard head.header.block == block.name else { continue }
+                return head
+            } catch {
+                problem = error
+            }
+        }
+        throw StoreError(
+            .lost, "repair block \(block.name)",
+            detail: problem.map(\.description) ?? "no shard of it was found on the devices in service")
+    }
+
+    /// Reads all data, rebuilt where needed, and proves it by the chunks' checksums. When cells agree and
+    /// chunks do not, sources are excluded one by one.
+    private func load(
+        _ block: IndexedBlock, _ head: ShardHead, into payload: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        var suspects: [Set<Row>] = [[]]
+        if block.profile.tolerance >= 1 { suspects += block.profile.rows.map { [$0] } }
+        for excluded in suspects {
+            var reader = BlockReader(engine, block, excluding: excluded)
+            do throws(StoreError) {
+                try reader.readAll(into: payload)
+            } catch {
+                if excluded.isEmpty || error.code != .lost { throw error }
+                continue
+            }
+            if isProved(UnsafeRawBufferPointer(payload), by: head.contents) { return }
+        }
+        throw StoreError(
+            .lost, "repair block \(block.name)",
+            detail: "its shards pass their checksums but do not yield its chunks; nothing was overwritten")
+    }
+
+    private func isProved(_ payload: UnsafeRawBufferPointer, by contents: TableOfContents) -> Bool {
+        for chunk in contents.chunks {
+            let end = Int(chunk.offset) + Int(chunk.storedBytes)
+            guard end <= payload.count else { return false }
+            let stored = UnsafeRawBufferPointer(rebasing: payload[Int(chunk.offset)..<end])
+            if CRC32C.of(stored) != chunk.storedChecksum { return false }
+        }
+        guard contents.payloadBytes <= UInt64(payload.count) else { return false }
+        // Padding is zero: a repaired shard is byte-identical.
+        return payload[Int(contents.payloadBytes)...].allSatisfy { $0 == 0 }
+    }
+
+    private func write(
+        _ missing: [Row], of block: IndexedBlock, _ head: ShardHead, _ payload: Buffer?, _ outcome: inout Outcome
+    ) throws(StoreError) {
+        let shardBytes = block.shardPayloadBytes
+        let places = place(missing, of: block)
+        outcome.owed = missing.filter { places[$0] == nil }
+        let parityRows = missing.filter { $0.isParity && places[$0] != nil }
+        let parity = shardBytes > 0 && !parityRows.isEmpty ? Buffer(byteCount: shardBytes * parityRows.count) : nil
+        func part(_ buffer: Buffer, _ index: Int) -> UnsafeMutableRawBufferPointer {
+            buffer.slice((index * shardBytes)..<((index + 1) * shardBytes))
+        }
+        if let payload, let parity {
+            Encoder(parity: parityRows, columns: block.columns).encode(
+                (0..<block.columnCount).map { part(payload, $0) }, into: parityRows.indices.map { part(parity, $0) },
+                byteCount: shardBytes)
+        }
+        for row in missing {
+            guard let id = places[row], let device = engine.devices.device(id) else { continue }
+            var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            if let payload, case .data(let column) = row {
+                bytes = UnsafeRawBufferPointer(part(payload, column - block.firstColumn))
+            } else if let parity, let index = parityRows.firstIndex(of: row) {
+                bytes = UnsafeRawBufferPointer(part(parity, index))
+            }
+            let header = ShardHeader(
+                storeID: engine.storeID, block: block.name, columnCount: block.columnCount,
+                firstColumn: block.firstColumn, row: row, payloadBytes: shardBytes,
+                tableOfContentsBytes: head.contentsBytes.count, tableOfContentsDigest: head.header.tableOfContentsDigest)
+            let file = ShardFile(header: header, payload: bytes, contents: head.contentsBytes)
+            let name = ShardName(block.name, row)
+            do throws(StoreError) {
+                let staged = try file.withPieces { pieces throws(StoreError) in try device.stage(pieces, as: name) }
+                try device.sync([staged])
+                try device.name([staged], replacing: true)
+            } catch {
+                engine.devices.fail(id, error)
+                outcome.errors.append(error.description)
+                outcome.owed.append(row)
+                continue
+            }
+            // A separate pass, from the medium: success is what was read back.
+            if let problem = ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium) {
+                engine.devices.fail(id, StoreError(.corrupt, "read back shard \(name)", at: device.place, detail: problem))
+                outcome.errors.append("shard \(name) does not read back from \(engine.devices.name(id)): \(problem)")
+                outcome.owed.append(row)
+                continue
+            }
+            outcome.repaired.append((row, id))
+            outcome.writtenBytes += UInt64(ShardLayout(header).byteCount)
+        }
+        try engine.index.setShards(outcome.repaired.map { (block.ref, $0.row, $0.device) })
+    }
+
+    /// Where each missing row goes: back where it was when that device is in service, else to one that
+    /// holds no shard of the block.
+    private func place(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
+        var places: [Row: DeviceID] = [:]
+        var taken = Set(block.shards.filter { !missing.contains($0.key) }.values)
+        let candidates = engine.devices.candidates
+        for row in missing {
+            guard let id = block.shards[row], !taken.contains(id), candidates.contains(where: { $0.id == id }) else {
+                continue
+            }
+            places[row] = id
+            taken.insert(id)
+        }
+        let homeless = missing.filter { places[$0] == nil }
+        let free = candidates.filter { !taken.contains($0.id) }
+        let occupied = taken.compactMap { engine.devices[$0]?.configured.domain }
+        let chosen = Placement.choose(homeless.count, for: block.name.id, among: free, occupied: occupied)
+        for (row, id) in zip(homeless, chosen) { places[row] = id }
+        return places
+    }
+}

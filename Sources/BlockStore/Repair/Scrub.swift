@@ -1,0 +1,98 @@
+public import Erasure
+
+/// A shard that is not as it should be.
+public struct ShardProblem: Sendable, Hashable {
+    public let block: BlockName
+    public let row: Row
+    /// Label of the device.
+    public let device: String
+    public let problem: String
+}
+
+public struct ScrubReport: Sendable {
+    /// Shards read in full, from the medium.
+    public var shards = 0
+    public var bytes: UInt64 = 0
+    public var problems: [ShardProblem] = []
+    /// Shards that could not be looked at because their device is out of service.
+    public var unreachable = 0
+    public var lostBlocks: [BlockName] = []
+    public var lostKeys: [Key] = []
+    public var repair: RepairReport?
+    public var seconds = 0.0
+
+    public init() {}
+}
+
+extension Store {
+    /// Reads every shard from the medium and checks every byte of it; remembers what is bad. With
+    /// `repairing` (which needs `.write`) repairs it afterwards.
+    public func scrub(repairing: Bool = false, progress: ProgressHandler? = nil) throws(StoreError) -> ScrubReport {
+        let start = environment.clock.monotonicNanoseconds()
+        var report = ScrubReport()
+        let engine = self.engine
+        let total = try engine.index.totals()
+        var last: BlockName?
+        var done = 0
+        while true {
+            let page = try engine.index.blocks(after: last, limit: 64)
+            guard let end = page.last else { break }
+            last = end.name
+            for block in page {
+                try scrub(block, engine, &report)
+                done += 1
+                progress?(
+                    Progress(
+                        phase: "reading shards", doneBytes: report.bytes, totalBytes: UInt64(max(0, total.shardBytes)),
+                        doneItems: done, totalItems: Int(total.blocks)))
+            }
+        }
+        if repairing {
+            report.repair = try repair(progress: progress)
+            report.lostBlocks = report.repair?.lostBlocks ?? []
+            report.lostKeys = report.repair?.lostKeys ?? []
+        } else if !report.lostBlocks.isEmpty {
+            report.lostKeys = try LossFinder(engine, losing: Set(report.lostBlocks)).keys()
+        }
+        report.seconds = Double(environment.clock.monotonicNanoseconds() &- start) / 1e9
+        return report
+    }
+
+    private func scrub(_ block: IndexedBlock, _ engine: Engine, _ report: inout ScrubReport) throws(StoreError) {
+        var jobs: [(Row, DeviceID, Job<String?>)] = []
+        for row in block.profile.rows {
+            guard let id = block.shards[row], let device = engine.devices.device(id) else {
+                report.unreachable += 1
+                continue
+            }
+            let name = ShardName(block.name, row)
+            jobs.append(
+                (
+                    row, id,
+                    Job(engine.environment.executor, on: .device(engine.devices.lane(id))) { () throws(StoreError) in
+                        ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium)
+                    }
+                ))
+        }
+        var marks: [(BlockRef, Row)] = []
+        var sound: [Row] = []
+        for (row, id, job) in jobs {
+            report.shards += 1
+            report.bytes += UInt64(block.shardPayloadBytes)
+            guard let problem = try job.value() else {
+                sound.append(row)
+                continue
+            }
+            marks.append((block.ref, row))
+            report.problems.append(
+                ShardProblem(block: block.name, row: row, device: engine.devices.label(id), problem: problem))
+        }
+        if !marks.isEmpty { try engine.index.markDamaged(marks) }
+        // What was found sound is sound, whatever was believed of it.
+        let healed = sound.filter { block.damaged.contains($0) }.compactMap { row in block.shards[row].map { (block.ref, row, $0) } }
+        if !healed.isEmpty { try engine.index.setShards(healed) }
+        if !Protection.isReadable(sound, columns: block.columns, payloadBytes: block.shardPayloadBytes) {
+            report.lostBlocks.append(block.name)
+        }
+    }
+}
