@@ -30,7 +30,7 @@ let package = Package(
         .target(
             name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CLinux", "CSQLite"],
             swiftSettings: engineSettings),
-        .executableTarget(name: "bsctl", dependencies: ["BlockStore"], swiftSettings: settings),
+        .executableTarget(name: "bsctl", dependencies: ["BlockStore", "Erasure", "CISAL"], swiftSettings: settings),
         .target(
             name: "Simulation", dependencies: ["BlockStore"], path: "Tests/Simulation",
             swiftSettings: engineSettings),
