@@ -23,7 +23,8 @@ public struct ChunkerParameters: Sendable, Hashable {
     public init(averageBytes: Int, seed: UInt64) throws(ChunkSizesError) {
         guard averageBytes >= 4 << 10, averageBytes <= 4 << 20, averageBytes & (averageBytes - 1) == 0 else {
             throw ChunkSizesError(
-                description: "an average chunk size of \(averageBytes) bytes: expected a power of two from 4 KiB to 4 MiB")
+                description:
+                    "an average chunk size of \(averageBytes) bytes: expected a power of two from 4 KiB to 4 MiB")
         }
         try self.init(
             algorithm: Self.gear, minimumBytes: averageBytes / 4, averageBytes: averageBytes,

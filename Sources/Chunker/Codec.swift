@@ -34,7 +34,8 @@ public func decompress(
             source.assumingMemoryBound(to: CChar.self), target.assumingMemoryBound(to: CChar.self), count, capacity)
         guard length == capacity else {
             throw CodecError(
-                description: length < 0 ? "a malformed LZ4 block" : "an LZ4 block of \(length) bytes, expected \(capacity)")
+                description: length < 0
+                    ? "a malformed LZ4 block" : "an LZ4 block of \(length) bytes, expected \(capacity)")
         }
     }
 }

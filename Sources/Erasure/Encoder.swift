@@ -55,7 +55,8 @@ final class Kernel: Sendable {
         precondition(data.allSatisfy { $0.count >= byteCount } && output.allSatisfy { $0.count >= byteCount })
         guard byteCount > 0, results > 0 else { return }
         tables.withUnsafeBufferPointer { tables in
-            withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: sources + results) { pointers in
+            withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>?.self, capacity: sources + results) {
+                pointers in
                 var start = 0
                 while start < byteCount {
                     let count = min(sliceBytes, byteCount - start)

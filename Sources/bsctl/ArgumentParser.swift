@@ -59,7 +59,8 @@ struct Invocation {
         guard let text = try text(name) else { return nil }
         guard let value = UInt64(text), range.contains(value) else {
             throw UsageError(
-                description: "--\(name) \(text): expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+                description:
+                    "--\(name) \(text): expected a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
     }
@@ -170,7 +171,9 @@ struct ArgumentParser {
         guard let first = texts.first else { throw HelpRequest(text: Help.overview) }
         if first == "help" {
             let name = words.dropFirst().map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
-            guard let command = commands.first(where: { $0.name == name }) else { throw HelpRequest(text: Help.overview) }
+            guard let command = commands.first(where: { $0.name == name }) else {
+                throw HelpRequest(text: Help.overview)
+            }
             throw HelpRequest(text: Help.page(command))
         }
         if texts.count == 2, let command = commands.first(where: { $0.name == texts.joined(separator: " ") }) {

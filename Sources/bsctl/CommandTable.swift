@@ -19,7 +19,8 @@ enum CommandTable {
             synopsis: ["bsctl init HOME (--disks N | --device DIR …) [--profile rs:4+2] [--chunk-size 64KiB]"],
             options: [
                 Option(name: "disks", value: "N", help: "make a sandbox with N directories as disks, for trials"),
-                Option(name: "device", value: "DIR", help: "an empty directory on a disk of its own", isRepeatable: true),
+                Option(
+                    name: "device", value: "DIR", help: "an empty directory on a disk of its own", isRepeatable: true),
                 Option(name: "profile", value: "P", help: "rs:K+M, K data and M parity shards (rs:4+2)"),
                 Option(name: "chunk-size", value: "SIZE", help: "average chunk, a power of two (64KiB)"),
             ], operands: 1...1,
@@ -40,7 +41,8 @@ enum CommandTable {
                 minimumShards,
             ], operands: 1...2, takesCommand: true,
             examples: [
-                "bsctl put report.pdf", "bsctl put -r ~/photos photos", "bsctl put --from-command db.sql -- pg_dump mydb",
+                "bsctl put report.pdf", "bsctl put -r ~/photos photos",
+                "bsctl put --from-command db.sql -- pg_dump mydb",
             ], run: PutCommands.put),
         Command(
             name: "get", summary: "read a file or a tree back",
@@ -63,7 +65,8 @@ enum CommandTable {
             name: "stat", summary: "tell everything about a key", synopsis: ["bsctl stat KEY"], options: [],
             operands: 1...1, run: GetCommands.stat),
         Command(
-            name: "rm", summary: "delete keys; old versions stay", synopsis: ["bsctl rm KEY …", "bsctl rm -r PREFIX [--dry-run]"],
+            name: "rm", summary: "delete keys; old versions stay",
+            synopsis: ["bsctl rm KEY …", "bsctl rm -r PREFIX [--dry-run]"],
             options: [recursive, Option(name: "dry-run", help: "say what would be deleted"), minimumShards],
             operands: 1...100_000, examples: ["bsctl rm old.txt", "bsctl rm -r photos/2019 --dry-run"],
             run: PutCommands.remove),
@@ -90,7 +93,9 @@ enum CommandTable {
             synopsis: ["bsctl index rebuild"], options: [], operands: 0...0, run: RepairCommands.rebuildIndex),
         Command(
             name: "recover", summary: "give up commits in doubt", synopsis: ["bsctl recover --abandon"],
-            options: [Option(name: "abandon", help: "say goodbye to what may have been acknowledged and cannot be read")],
+            options: [
+                Option(name: "abandon", help: "say goodbye to what may have been acknowledged and cannot be read")
+            ],
             operands: 0...0, run: RepairCommands.recover),
         Command(
             name: "simulate disk-loss", summary: "destroy devices of a sandbox",

@@ -30,7 +30,8 @@ enum Program {
             Terminal.error(error.description)
             let code = ExitCode(error)
             if isJSON {
-                Terminal.print(JSON.object([("error", .string(error.description)), ("code", .string(error.code.rawValue))]))
+                Terminal.print(
+                    JSON.object([("error", .string(error.description)), ("code", .string(error.code.rawValue))]))
             }
             return code.rawValue
         } catch {

@@ -31,7 +31,9 @@ enum Terminal {
     private static func write(_ bytes: [UInt8], to file: Int32) {
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(file, $0.baseAddress.map { $0 + done }, bytes.count - done)
+            }
             if count > 0 {
                 done += count
             } else if errno != EINTR {

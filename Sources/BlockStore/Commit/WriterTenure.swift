@@ -64,7 +64,8 @@ final class WriterTenure: @unchecked Sendable {
     func accept(_ commit: AcceptedCommit, configuration: Configuration?, retired: RetiredRecord?) {
         guard let last = commit.record.blocks.last else { preconditionFailure("a commit has a block") }
         state.head = CommitHead(number: commit.record.number, block: last.name)
-        state.highestBlock = max(state.highestBlock, commit.record.blocks.map(\.name.number).max() ?? state.highestBlock)
+        state.highestBlock = max(
+            state.highestBlock, commit.record.blocks.map(\.name.number).max() ?? state.highestBlock)
         if let configuration { state.configuration = configuration }
         if let retired { state.retired = retired }
         for id in engine.devices.inService { state.lastInService[id] = state.highestBlock }

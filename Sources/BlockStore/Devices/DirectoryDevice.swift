@@ -98,7 +98,8 @@ public final class DirectoryDevice: Device {
             let count = try Files.read(file, at: start, into: aligned.slice(0..<(end - start)))
             let found = max(0, min(count - (offset - start), buffer.count))
             if found > 0 {
-                buffer.copyMemory(from: UnsafeRawBufferPointer(aligned.slice((offset - start)..<(offset - start + found))))
+                buffer.copyMemory(
+                    from: UnsafeRawBufferPointer(aligned.slice((offset - start)..<(offset - start + found))))
             }
             return found
         } catch {

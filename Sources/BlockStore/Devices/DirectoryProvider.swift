@@ -36,7 +36,9 @@ public final class DirectoryProvider: DeviceProvider {
                 advice: "choose an empty directory")
         }
         let document = try device.readDocument(.device) ?? []
-        let isBare = Set(names).isSubset(of: [DocumentName.device.rawValue, DocumentName.epoch.rawValue, "tmp", "blocks"])
+        let isBare = Set(names).isSubset(of: [
+            DocumentName.device.rawValue, DocumentName.epoch.rawValue, "tmp", "blocks",
+        ])
         let shards = try device.shards(from: .none)
         guard isLeftover(document), isBare, shards.isEmpty else {
             throw StoreError(

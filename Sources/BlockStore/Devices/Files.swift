@@ -37,7 +37,8 @@ enum Files {
     ) throws(SystemError) -> Int {
         var done = 0
         while done < buffer.count {
-            let count = pread(file.number, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+            let count = pread(
+                file.number, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
             if count > 0 {
                 done += count
             } else if count == 0 {

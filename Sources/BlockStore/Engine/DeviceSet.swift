@@ -67,7 +67,9 @@ final class DeviceSet: Sendable {
     /// Those that may take new shards.
     var candidates: [Placement.Candidate] {
         all.filter { $0.state.isInService && $0.configured.state == .inService }
-            .map { Placement.Candidate(id: $0.configured.id, domain: $0.configured.domain, weight: $0.configured.weight) }
+            .map {
+                Placement.Candidate(id: $0.configured.id, domain: $0.configured.domain, weight: $0.configured.weight)
+            }
     }
 
     /// Takes a device out of service for the rest of the session.

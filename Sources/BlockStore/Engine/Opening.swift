@@ -132,7 +132,8 @@ struct Opening {
             Self.release(devices)
             if access == .read { return false }
             throw StoreError(
-                .locked, "lock device \(devices.name(id))", detail: "a process with another home of this store is writing",
+                .locked, "lock device \(devices.name(id))",
+                detail: "a process with another home of this store is writing",
                 advice: "try again later")
         }
         return true

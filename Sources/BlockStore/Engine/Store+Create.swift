@@ -36,7 +36,8 @@ extension Store {
                 advice: "name more devices, or choose a profile K+M with K + M ≤ \(devices.count)")
         }
         guard try environment.home.tryLock() else {
-            throw StoreError(.locked, "create a store", at: environment.home.place, detail: "another process is using it")
+            throw StoreError(
+                .locked, "create a store", at: environment.home.place, detail: "another process is using it")
         }
         defer { environment.home.unlock() }
         let unfinished = try unfinishedInit(environment)
@@ -155,7 +156,8 @@ extension Store {
         guard outcome.owedShards == 0, set.outOfService.isEmpty else {
             throw StoreError(
                 .io, "create a store",
-                detail: set.outOfService.map { "\(set.name($0)) \(set[$0]?.state.description ?? "")" }.joined(separator: "; "),
+                detail: set.outOfService.map { "\(set.name($0)) \(set[$0]?.state.description ?? "")" }.joined(
+                    separator: "; "),
                 advice: "mend the device and use a new home")
         }
     }

@@ -37,10 +37,12 @@ extension Store {
         }
         if engine.devices.all.contains(where: { $0.device?.physicalIdentity == device.physicalIdentity }) {
             throw StoreError(
-                .invalid, "replace \(member.configured.label)", at: target, detail: "it is a device of this store already")
+                .invalid, "replace \(member.configured.label)", at: target,
+                detail: "it is a device of this store already")
         }
         let tenure = try startTenure(allowingAbsent: true)
-        var paths = Dictionary(uniqueKeysWithValues: engine.devices.all.compactMap { m in m.path.map { (m.configured.id, $0) } })
+        var paths = Dictionary(
+            uniqueKeysWithValues: engine.devices.all.compactMap { m in m.path.map { (m.configured.id, $0) } })
         paths[id] = nil
         paths[newID] = device.place
         // Identity first, with the configuration as it is: until the commit is real the new id is in

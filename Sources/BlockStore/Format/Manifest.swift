@@ -64,7 +64,9 @@ enum ManifestNode {
         _ bytes: UnsafeRawBufferPointer, depth: UInt8, covering byteCount: UInt64
     ) throws(FormatError) -> [ManifestEntry] {
         var cursor = ByteCursor(bytes)
-        guard try cursor.next(bytes: 8, "manifest node").elementsEqual(magic) else { throw .wrongMagic("manifest node") }
+        guard try cursor.next(bytes: 8, "manifest node").elementsEqual(magic) else {
+            throw .wrongMagic("manifest node")
+        }
         guard try cursor.next(UInt8.self, "manifest node") == depth else { throw .invalid("manifest node: depth") }
         try cursor.zeros(3, "manifest node's reserved room")
         let count = try cursor.nextCount("manifest node", maximum: maximumEntries)

@@ -100,7 +100,9 @@ extension PutRecord {
     func encode(into writer: inout ByteWriter) {
         writer.append(key: key)
         writer.append(attributes.kind.rawValue)
-        writer.append((attributes.mode == nil ? 0 : Self.hasMode) | (attributes.modifiedNanoseconds == nil ? 0 : Self.hasModified))
+        writer.append(
+            (attributes.mode == nil ? 0 : Self.hasMode) | (attributes.modifiedNanoseconds == nil ? 0 : Self.hasModified)
+        )
         writer.append(attributes.mode ?? 0)
         writer.append(attributes.modifiedNanoseconds ?? 0)
         writer.append(putNanoseconds)

@@ -39,7 +39,8 @@ struct ChunkReader: Sendable {
         let places = try engine.index.places(of: digest)
         let byteCount = places.first?.plainBytes ?? 0
         guard byteCount <= ManifestNode.maximumBytes else {
-            throw StoreError(.corrupt, "read manifest node \(digest)", detail: "\(byteCount) bytes are too long for one")
+            throw StoreError(
+                .corrupt, "read manifest node \(digest)", detail: "\(byteCount) bytes are too long for one")
         }
         return try read(digest, byteCount: byteCount, at: places)
     }

@@ -62,7 +62,9 @@ final class ObjectReader {
     }
 
     /// Starts a job for every chunk of the object that lies in `range`.
-    private func plan(_ object: ObjectVersion, _ range: Range<UInt64>, _ receiver: any ObjectReceiver) throws(StoreError) {
+    private func plan(_ object: ObjectVersion, _ range: Range<UInt64>, _ receiver: any ObjectReceiver)
+        throws(StoreError)
+    {
         guard !range.isEmpty else { return }
         var manifest = ManifestReader(object.manifest, chunks)
         while manifest.offset < range.upperBound, let entry = try manifest.next(beyond: range.lowerBound) {
@@ -79,7 +81,9 @@ final class ObjectReader {
             queue.append(.chunk(job, entry, Int(first)..<Int(last)))
             chunksAhead += 1
             bytesAhead += Int(entry.byteCount)
-            while chunksAhead > 1, chunksAhead > engine.environment.executor.width * 4 || bytesAhead > Self.maximumBytesAhead {
+            while chunksAhead > 1,
+                chunksAhead > engine.environment.executor.width * 4 || bytesAhead > Self.maximumBytesAhead
+            {
                 deliverNext(to: receiver)
             }
         }

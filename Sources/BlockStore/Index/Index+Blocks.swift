@@ -158,7 +158,8 @@ extension Index {
         return encode(writer.bytes, context: context(block.name))
     }
 
-    private static func block(_ statement: Statement, _ devices: [UInt16: DeviceID]) throws(StoreError) -> IndexedBlock {
+    private static func block(_ statement: Statement, _ devices: [UInt16: DeviceID]) throws(StoreError) -> IndexedBlock
+    {
         let ref = BlockRef(row: statement.integer(0))
         let name = try blockName(statement.integer(1), statement.bytes(2))
         return try decode(statement.bytes(3), context: context(name), "a block's row") { cursor throws(FormatError) in

@@ -17,10 +17,14 @@ final class DuplicateFinder: Sendable {
     }
     private let known: Mutex<Known>
 
-    init(_ engine: Engine) {
+    /// - Parameter minimumShards: what the put asks for beyond the usual.
+    init(_ engine: Engine, minimumShards: Int?) {
         self.engine = engine
         let profile = engine.configuration.profile
-        requiredLosses = min(profile.shardCount, engine.devices.candidates.count) - profile.dataShards
+        // What a new block would survive now; at least one more loss, as the promise says.
+        let placed = min(profile.shardCount, engine.devices.candidates.count)
+        requiredLosses = max(
+            1, placed - profile.dataShards, min(minimumShards ?? 0, profile.shardCount) - profile.dataShards)
         known = Mutex(Known())
     }
 

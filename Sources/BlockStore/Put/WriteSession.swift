@@ -53,7 +53,7 @@ public final class WriteSession {
         self.tenure = tenure
         engine = tenure.engine
         writer = CommitWriter(tenure, minimumShards: store.options.minimumShards)
-        finder = DuplicateFinder(engine)
+        finder = DuplicateFinder(engine, minimumShards: store.options.minimumShards)
         cutter = Cutter(engine.configuration.chunker)
         let largest = engine.configuration.chunker.maximumBytes
         let batchBytes = max(1 << 20, largest + largest / 4)
@@ -96,7 +96,8 @@ public final class WriteSession {
                 if let declaredBytes, received != declaredBytes {
                     abandon(batch, at: start)
                     throw StoreError(
-                        .input, "store \(key)", detail: "the input has \(received) bytes, \(declaredBytes) were declared",
+                        .input, "store \(key)",
+                        detail: "the input has \(received) bytes, \(declaredBytes) were declared",
                         advice: "nothing was stored under this key")
                 }
                 cut(batch, object, &start, isEnd: true)
@@ -317,7 +318,8 @@ public final class WriteSession {
         if let problem = tenure.indexProblem {
             // Duplicates and versions are looked up in the index: nothing more may rest on it.
             let error = StoreError(
-                .indexBehind, "go on writing", detail: "what was committed is safe, but the index could not follow (\(problem.detail))",
+                .indexBehind, "go on writing",
+                detail: "what was committed is safe, but the index could not follow (\(problem.detail))",
                 advice: "run the command again: the index is caught up when the store opens")
             failure = error
             throw error

@@ -183,8 +183,10 @@ struct CommitGraph {
     /// several, the one of the highest epoch.
     private func substitute(below number: CommitNumber, under epoch: Epoch) -> Node? {
         nodes.values
-            .filter { $0.record.number < number && $0.record.number > root.number
-                && $0.record.epoch.counter <= epoch.counter }
+            .filter {
+                $0.record.number < number && $0.record.number > root.number
+                    && $0.record.epoch.counter <= epoch.counter
+            }
             .max {
                 ($0.record.number, $0.record.epoch.counter, $0.block)
                     < ($1.record.number, $1.record.epoch.counter, $1.block)

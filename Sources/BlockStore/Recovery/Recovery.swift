@@ -223,7 +223,8 @@ struct Recovery {
         }
         guard var final = state else {
             throw StoreError(
-                .notFound, "open the store", detail: "no commit was found on the \(devices.inService.count) devices in service",
+                .notFound, "open the store",
+                detail: "no commit was found on the \(devices.inService.count) devices in service",
                 advice: "bring more devices back, or run bsctl init again if it was interrupted")
         }
         for id in devices.inService { final.lastInService[id] = final.highestBlock }

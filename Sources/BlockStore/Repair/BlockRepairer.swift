@@ -129,7 +129,8 @@ struct BlockRepairer {
             let header = ShardHeader(
                 storeID: engine.storeID, block: block.name, columnCount: block.columnCount,
                 firstColumn: block.firstColumn, row: row, payloadBytes: shardBytes,
-                tableOfContentsBytes: head.contentsBytes.count, tableOfContentsDigest: head.header.tableOfContentsDigest)
+                tableOfContentsBytes: head.contentsBytes.count, tableOfContentsDigest: head.header.tableOfContentsDigest
+            )
             let file = ShardFile(header: header, payload: bytes, contents: head.contentsBytes)
             let name = ShardName(block.name, row)
             do throws(StoreError) {
@@ -144,7 +145,8 @@ struct BlockRepairer {
             }
             // A separate pass, from the medium: success is what was read back.
             if let problem = ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium) {
-                engine.devices.fail(id, StoreError(.corrupt, "read back shard \(name)", at: device.place, detail: problem))
+                engine.devices.fail(
+                    id, StoreError(.corrupt, "read back shard \(name)", at: device.place, detail: problem))
                 outcome.errors.append("shard \(name) does not read back from \(engine.devices.name(id)): \(problem)")
                 outcome.owed.append(row)
                 continue

@@ -62,7 +62,9 @@ extension Store {
             report.errors += outcome.errors
             done += 1
             progress?(
-                Progress(phase: "repairing blocks", doneBytes: report.writtenBytes, doneItems: done, totalItems: order.count))
+                Progress(
+                    phase: "repairing blocks", doneBytes: report.writtenBytes, doneItems: done, totalItems: order.count)
+            )
         }
         for ref in order {
             guard let block = try engine.index.block(ref) else { continue }

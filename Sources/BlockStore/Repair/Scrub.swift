@@ -89,7 +89,9 @@ extension Store {
         }
         if !marks.isEmpty { try engine.index.markDamaged(marks) }
         // What was found sound is sound, whatever was believed of it.
-        let healed = sound.filter { block.damaged.contains($0) }.compactMap { row in block.shards[row].map { (block.ref, row, $0) } }
+        let healed = sound.filter { block.damaged.contains($0) }.compactMap { row in
+            block.shards[row].map { (block.ref, row, $0) }
+        }
         if !healed.isEmpty { try engine.index.setShards(healed) }
         if !Protection.isReadable(sound, columns: block.columns, payloadBytes: block.shardPayloadBytes) {
             report.lostBlocks.append(block.name)

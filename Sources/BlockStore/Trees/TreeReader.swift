@@ -66,9 +66,13 @@ public final class TreeReader {
         _ name: [UInt8], in directory: FileDescriptor, _ key: [UInt8], _ path: [UInt8]
     ) throws(StoreError) {
         do throws(StoreError) {
-            guard let status = try explaining("read the file", at: text(path), { () throws(SystemError) in
-                try Files.status(of: name, in: directory)
-            }) else { return }
+            guard
+                let status = try explaining(
+                    "read the file", at: text(path),
+                    { () throws(SystemError) in
+                        try Files.status(of: name, in: directory)
+                    })
+            else { return }
             switch status.st_mode & S_IFMT {
             case S_IFREG:
                 try putFile(name, in: directory, key, path)
@@ -155,7 +159,8 @@ public final class FileSource: ByteSource {
         let status = try explaining("read the file", at: place) { () throws(SystemError) in try Files.status(of: file) }
         guard status.st_mode & S_IFMT != S_IFDIR else {
             throw StoreError(
-                .invalid, "read the file", at: place, detail: "it is a directory", advice: "bsctl put -r stores directories")
+                .invalid, "read the file", at: place, detail: "it is a directory",
+                advice: "bsctl put -r stores directories")
         }
         attributes = ObjectAttributes(
             kind: .file, mode: UInt16(truncatingIfNeeded: status.st_mode & 0o7777),

@@ -57,7 +57,8 @@ public final class TreeWriter: ObjectReceiver {
             }
         } else {
             guard target.count + bytes.count <= 4096 else {
-                throw StoreError(.corrupt, "restore a symbolic link", at: place, detail: "its target is longer than 4,096 bytes")
+                throw StoreError(
+                    .corrupt, "restore a symbolic link", at: place, detail: "its target is longer than 4,096 bytes")
             }
             target += bytes
         }

@@ -32,8 +32,10 @@ struct EncodeBenchmark {
             return [("profile", .string(profile.description)), ("threads", .integer(threads))]
                 + figure("inCacheEncoder", cachedEncoder) + figure("inCacheBare", cachedBare)
                 + figure("fromMemoryEncoder", memoryEncoder) + figure("fromMemoryBare", memoryBare)
-                + [("inCacheRatio", .number(cachedEncoder.median / cachedBare.median)),
-                    ("fromMemoryRatio", .number(memoryEncoder.median / memoryBare.median))]
+                + [
+                    ("inCacheRatio", .number(cachedEncoder.median / cachedBare.median)),
+                    ("fromMemoryRatio", .number(memoryEncoder.median / memoryBare.median)),
+                ]
         }
 
         var description: String {

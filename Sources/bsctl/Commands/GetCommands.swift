@@ -21,7 +21,8 @@ enum GetCommands {
                 }
                 let sink = try FileSink(path: target)
                 report = try store.read(object, range: range, into: ProgressSink(sink, progress))
-                try sink.finish(range == nil && object.attributes.kind == .file ? object.attributes : ObjectAttributes())
+                try sink.finish(
+                    range == nil && object.attributes.kind == .file ? object.attributes : ObjectAttributes())
             }
             progress.line.clear()
             warn(report)
@@ -70,7 +71,8 @@ enum GetCommands {
             var after: Key?
             var entries: [JSON] = []
             while true {
-                let page = try store.list(prefix: prefix, after: after, limit: 1000, allVersions: invocation.has("versions"))
+                let page = try store.list(
+                    prefix: prefix, after: after, limit: 1000, allVersions: invocation.has("versions"))
                 for object in page {
                     if invocation.has("json") {
                         entries.append(.fields(fields(object)))
@@ -92,7 +94,8 @@ enum GetCommands {
             let versions = try store.versions(of: key)
             let newest = versions[0]
             if invocation.has("json") {
-                Terminal.print(JSON.object(fields(newest) + [("versions", .array(versions.map { .fields(fields($0)) }))]))
+                Terminal.print(
+                    JSON.object(fields(newest) + [("versions", .array(versions.map { .fields(fields($0)) }))]))
                 return .done
             }
             Terminal.print(bytes: Array("key       ".utf8) + Terminal.printable(key) + [10])
@@ -158,7 +161,8 @@ enum GetCommands {
     private static func parseVersion(_ text: String) throws -> RecordIdentity {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, let commit = UInt64(parts[0]), let ordinal = UInt32(parts[1]) else {
-            throw UsageError(description: "--version \(text): expected COMMIT.ORDINAL, as bsctl ls --versions prints it")
+            throw UsageError(
+                description: "--version \(text): expected COMMIT.ORDINAL, as bsctl ls --versions prints it")
         }
         return RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)
     }

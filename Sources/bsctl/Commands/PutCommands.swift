@@ -97,7 +97,9 @@ enum PutCommands {
                 if invocation.has("json") {
                     Terminal.print(JSON.object([("wouldRemove", JSON.keys(keys))]))
                 } else {
-                    for key in keys { Terminal.print(bytes: Array("would delete ".utf8) + Terminal.printable(key) + [10]) }
+                    for key in keys {
+                        Terminal.print(bytes: Array("would delete ".utf8) + Terminal.printable(key) + [10])
+                    }
                 }
                 return .done
             }
@@ -159,7 +161,8 @@ enum PutCommands {
             text += ", new \(Size.text(report.newBytes)), compressed \(Size.text(report.storedBytes))"
             text += ", on devices \(Size.text(report.shardBytes))"
             if seconds > 0 {
-                text += " in \(Size.decimals(seconds, 1)) s, \(Size.decimals(Double(report.logicalBytes) / seconds / 1e6, 0)) MB/s"
+                text +=
+                    " in \(Size.decimals(seconds, 1)) s, \(Size.decimals(Double(report.logicalBytes) / seconds / 1e6, 0)) MB/s"
             }
             parts.append(text)
         }

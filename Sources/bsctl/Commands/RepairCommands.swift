@@ -30,7 +30,8 @@ enum RepairCommands {
                     "\(report.shards) shards read from the medium, \(Size.text(report.bytes)) in "
                         + "\(Size.decimals(report.seconds, 1)) s: \(report.problems.count) damaged or missing")
                 for problem in report.problems {
-                    Terminal.print("  block \(problem.block) row \(problem.row.name) on \(problem.device): \(problem.problem)")
+                    Terminal.print(
+                        "  block \(problem.block) row \(problem.row.name) on \(problem.device): \(problem.problem)")
                 }
                 if report.unreachable > 0 {
                     Terminal.print("\(report.unreachable) shards belong to devices out of service")
@@ -81,14 +82,18 @@ enum RepairCommands {
                     JSON.object([
                         (
                             "abandoned",
-                            .array(report.commits.map { .fields([("commit", .bytes($0.number)), ("keys", JSON.keys($0.keys))]) })
+                            .array(
+                                report.commits.map {
+                                    .fields([("commit", .bytes($0.number)), ("keys", JSON.keys($0.keys))])
+                                })
                         )
                     ]))
             } else if report.commits.isEmpty {
                 Terminal.print("no commit is in doubt")
             } else {
                 for commit in report.commits {
-                    Terminal.print("gave up commit \(commit.number): \(commit.keys.map(\.description).joined(separator: ", "))")
+                    Terminal.print(
+                        "gave up commit \(commit.number): \(commit.keys.map(\.description).joined(separator: ", "))")
                 }
             }
             return .done
@@ -113,7 +118,8 @@ enum RepairCommands {
             lines.append("\(report.owedShards) shards are still owed: too few devices; see bsctl status")
         }
         if !report.lostBlocks.isEmpty {
-            lines.append("\(report.lostBlocks.count) blocks are lost; the keys that need them are named, everything else reads")
+            lines.append(
+                "\(report.lostBlocks.count) blocks are lost; the keys that need them are named, everything else reads")
         }
         return lines
     }

@@ -57,7 +57,9 @@ enum SimulateCommands {
         try invocation.number("seed", in: 0...UInt64.max) ?? SystemRandom().next() % 1_000_000_000
     }
 
-    private static func tell(_ report: SandboxReport, _ invocation: Invocation, _ verb: String, _ seed: UInt64) -> ExitCode {
+    private static func tell(_ report: SandboxReport, _ invocation: Invocation, _ verb: String, _ seed: UInt64)
+        -> ExitCode
+    {
         if invocation.has("json") {
             Terminal.print(
                 JSON.object([

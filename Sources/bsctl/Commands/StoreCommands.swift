@@ -60,13 +60,17 @@ enum StoreCommands {
                 for line in text(status) { Terminal.print(line) }
             }
             if status.lostBlocks > 0 { return .lost }
-            let isWell = status.owedShards == 0 && status.inDoubt.isEmpty && status.devices.allSatisfy(\.state.isInService)
+            let isWell =
+                status.owedShards == 0 && status.inDoubt.isEmpty && status.devices.allSatisfy(\.state.isInService)
             return isWell ? .done : .degraded
         }
     }
 
     private static func text(_ status: StoreStatus) -> [String] {
-        var lines = ["store \(status.storeID)\(status.isSandbox ? " (sandbox)" : ""), \(status.profile), commit \(status.headCommit)", ""]
+        var lines = [
+            "store \(status.storeID)\(status.isSandbox ? " (sandbox)" : ""), \(status.profile), commit \(status.headCommit)",
+            "",
+        ]
         lines += deviceLines(status.devices) + [""]
         let totals = status.totals
         func ratio(_ a: Int, _ b: Int) -> String { b > 0 ? "\(Size.decimals(Double(a) / Double(b), 2))×" : "–" }
@@ -97,7 +101,9 @@ enum StoreCommands {
                     : "All data can be read, but the next failure may lose some.")
             if status.owedShards > 0 { lines.append("\(status.owedShards) shards are owed.") }
             if !out.isEmpty, !status.isSandbox {
-                lines.append("Next: bring \(out.map(\.label).joined(separator: ", ")) back, or bsctl device replace \(out[0].label) [DIR],")
+                lines.append(
+                    "Next: bring \(out.map(\.label).joined(separator: ", ")) back, or bsctl device replace \(out[0].label) [DIR],"
+                )
                 lines.append("then bsctl repair.")
             } else {
                 lines.append("Next: bsctl repair")
@@ -105,10 +111,12 @@ enum StoreCommands {
         }
         if let refusal = status.writeRefusal { lines.append("Writing is refused: \(refusal).") }
         for commit in status.inDoubt {
-            lines.append("In doubt: commit \(commit.number) with \(commit.keys.map(\.description).joined(separator: ", ")).")
+            lines.append(
+                "In doubt: commit \(commit.number) with \(commit.keys.map(\.description).joined(separator: ", ")).")
         }
         for commit in status.bypassed {
-            lines.append("Bypassed: commit \(commit.number) with \(commit.keys.map(\.description).joined(separator: ", ")).")
+            lines.append(
+                "Bypassed: commit \(commit.number) with \(commit.keys.map(\.description).joined(separator: ", ")).")
         }
         return lines
     }
@@ -116,7 +124,9 @@ enum StoreCommands {
     private static func deviceLines(_ devices: [DeviceInfo]) -> [String] {
         let labels = devices.map(\.label.count).max() ?? 0
         let paths = devices.map { ($0.path ?? "?").count }.max() ?? 0
-        func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+        func pad(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(0, width - text.count))
+        }
         return devices.map { device in
             let space = device.space.map { "  \(Size.text($0.freeBytes)) free of \(Size.text($0.totalBytes))" } ?? ""
             return "\(pad(device.label, labels))  \(pad(device.path ?? "?", paths))  \(device.state)\(space)"
@@ -138,7 +148,10 @@ enum StoreCommands {
             ("blocks", .integer(totals.blocks)), ("shardBytes", .integer(totals.shardBytes)),
             (
                 "protection",
-                .array(status.protection.map { .fields([("missing", .integer($0.missing)), ("blocks", .integer($0.blocks))]) })
+                .array(
+                    status.protection.map {
+                        .fields([("missing", .integer($0.missing)), ("blocks", .integer($0.blocks))])
+                    })
             ),
             ("owedShards", .integer(status.owedShards)), ("lostBlocks", .integer(status.lostBlocks)),
             ("lossesSurvivedNow", .integer(status.lossesSurvivedNow)), ("writeRefusal", .optional(status.writeRefusal)),
@@ -148,7 +161,8 @@ enum StoreCommands {
 
     private static func fields(_ device: DeviceInfo) -> [(String, JSON)] {
         [
-            ("id", .string(device.id.description)), ("label", .string(device.label)), ("domain", .string(device.domain)),
+            ("id", .string(device.id.description)), ("label", .string(device.label)),
+            ("domain", .string(device.domain)),
             ("path", .optional(device.path)), ("state", .string(device.state.description)),
             ("inService", .bool(device.state.isInService)),
             ("totalBytes", device.space.map { .bytes($0.totalBytes) } ?? .null),
@@ -193,7 +207,9 @@ enum StoreCommands {
     /// A device by label, or by the beginning of its id.
     static func device(_ name: [UInt8], _ store: Store) throws -> DeviceInfo {
         let text = String(decoding: name, as: UTF8.self)
-        let matches = store.devices.filter { $0.label == text || ($0.id.description.hasPrefix(text) && text.count >= 4) }
+        let matches = store.devices.filter {
+            $0.label == text || ($0.id.description.hasPrefix(text) && text.count >= 4)
+        }
         guard matches.count == 1 else {
             throw StoreError(
                 .notFound, "find device \(text)", detail: matches.isEmpty ? "no such device" : "several devices match",
