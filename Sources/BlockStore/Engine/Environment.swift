@@ -37,8 +37,8 @@ public protocol Home: AnyObject, Sendable {
     /// Who holds the lock, as far as it can be told: "bsctl put (process 4711)".
     func lockHolder() -> String?
 
-    /// Opens the index, creating an empty one where there is none. Throws `.corrupt` when what is
-    /// there is not a sound index.
+    /// Opens the index, creating an empty one where there is none. Throws `.indexDamaged` when
+    /// what is there is not a sound index.
     func openIndex() throws(StoreError) -> Index
 
     /// Deletes the index and everything SQLite keeps beside it. The index must not be open.

@@ -145,7 +145,7 @@ struct Opening {
         do throws(StoreError) {
             return try environment.home.openIndex()
         } catch {
-            guard error.code == .corrupt else { throw error }
+            guard error.code == .indexDamaged else { throw error }
             notices.append("the index was damaged and is rebuilt from the shards (\(error.detail))")
             try environment.home.discardIndex()
             return try environment.home.openIndex()
@@ -158,7 +158,7 @@ struct Opening {
         do throws(StoreError) {
             return try Recovery(devices: devices, storeID: storeID, index: index, progress: progress).run()
         } catch {
-            guard error.code == .corrupt else { throw error }
+            guard error.code == .indexDamaged else { throw error }
             // The index is a cache: whatever is wrong with it, the shards have the last word.
             notices.append("the index was in doubt and is rebuilt from the shards (\(error.detail))")
             try index.clear()

@@ -53,13 +53,16 @@ extension Store {
                 .encode())
         var changed = configuration
         changed.number += 1
-        for index in changed.devices.indices where changed.devices[index].id == id {
-            changed.devices[index].state = .removed
-        }
         var entry = member.configured
         entry = Configuration.Device(
             id: newID, label: entry.label, domain: entry.domain, weight: entry.weight, state: .inService)
-        changed.devices.append(entry)
+        // The new one takes the old one's place in the list; the old one stays known as gone.
+        if let place = changed.devices.firstIndex(where: { $0.id == id }) {
+            var gone = changed.devices[place]
+            gone.state = .removed
+            changed.devices[place] = entry
+            changed.devices.append(gone)
+        }
         let writer = CommitWriter(tenure, minimumShards: nil)
         try writer.add(.configuration(changed))
         _ = try writer.commit()

@@ -12,13 +12,17 @@ public final class Index: Sendable {
     /// Connections that no thread is using.
     private let readers = Monitor<[Connection]>([])
 
-    private init(path: String?, _ connection: Connection) {
+    /// Given the last state of an index in memory when it closes.
+    private let onClose: (@Sendable ([UInt8]) -> Void)?
+
+    private init(path: String?, _ connection: Connection, onClose: (@Sendable ([UInt8]) -> Void)? = nil) {
         self.path = path
+        self.onClose = onClose
         writer = Monitor(connection)
     }
 
-    /// Opens the index at `path`, or makes an empty one. Throws `.corrupt` when what is there is not a
-    /// sound index of this version.
+    /// Opens the index at `path`, or makes an empty one. Throws `.indexDamaged` when what is there is
+    /// not a sound index of this version.
     static func open(path: String) throws(StoreError) -> Index {
         let connection = try Connection(path: path)
         // The newest transactions may be lost with the power: they are caught up from the shards.
@@ -29,10 +33,12 @@ public final class Index: Sendable {
     }
 
     /// An index in memory, as left by `snapshot`: for tests, and for readers that may not write.
-    static func inMemory(_ snapshot: [UInt8]? = nil) throws(StoreError) -> Index {
+    static func inMemory(
+        _ snapshot: [UInt8]? = nil, onClose: (@Sendable ([UInt8]) -> Void)? = nil
+    ) throws(StoreError) -> Index {
         let connection = try Connection(path: ":memory:")
         if let snapshot, !snapshot.isEmpty { try connection.deserialize(snapshot) }
-        let index = Index(path: nil, connection)
+        let index = Index(path: nil, connection, onClose: onClose)
         try index.prepare(connection)
         return index
     }
@@ -44,6 +50,7 @@ public final class Index: Sendable {
 
     /// Closes every connection. The index must not be used afterwards.
     func close() {
+        if let onClose, let last = try? snapshot() { onClose(last) }
         readers.withLock { $0.removeAll() }
         writer.withLock { $0 = nil }
     }
@@ -62,6 +69,7 @@ public final class Index: Sendable {
         } else if found != Schema.version {
             throw Self.corrupt("it has version \(found), expected \(Schema.version)")
         }
+        guard try Schema.text(connection) == Schema.expected else { throw Self.corrupt("its tables are not as they should be") }
         _ = try Self.state(connection)
     }
 
@@ -96,13 +104,27 @@ public final class Index: Sendable {
 
     static func corrupt(_ detail: String) -> StoreError {
         StoreError(
-            .corrupt, "read the index", detail: detail, advice: "the shards hold everything: bsctl index rebuild")
+            .indexDamaged, "read the index", detail: detail, advice: "the shards hold everything: bsctl index rebuild")
     }
 }
 
 /// The tables.
 enum Schema {
     static let version: Int64 = 1
+
+    /// The tables as a new index has them.
+    static let expected: String? = {
+        guard let connection = try? Connection(path: ":memory:"), (try? connection.run(creation)) != nil else { return nil }
+        return try? text(connection)
+    }()
+
+    /// What the database says its tables are.
+    static func text(_ connection: Connection) throws(StoreError) -> String {
+        let statement = try connection.statement("SELECT type || name || coalesce(sql, '') FROM sqlite_master ORDER BY name")
+        var text = ""
+        while try statement.step() { text += String(decoding: statement.bytes(0), as: UTF8.self) + "\n" }
+        return text
+    }
 
     static let creation = """
         BEGIN;

@@ -92,13 +92,14 @@ final class Connection {
         let code: StoreError.Code =
             switch status & 0xff {
             case SQLITE_FULL: .noSpace
-            case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: .corrupt
+            // The statements are right: one that does not fit the tables has found other tables.
+            case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR, SQLITE_MISMATCH, SQLITE_CONSTRAINT: .indexDamaged
             case SQLITE_BUSY, SQLITE_LOCKED: .locked
             default: .io
             }
         return StoreError(
             code, operation, detail: message,
-            advice: code == .corrupt ? "the shards hold everything: bsctl index rebuild" : nil)
+            advice: code == .indexDamaged ? "the shards hold everything: bsctl index rebuild" : nil)
     }
 }
 

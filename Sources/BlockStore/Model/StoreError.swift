@@ -28,6 +28,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case unknownOutcome
         /// The write is durable, but the index could not be updated.
         case indexBehind
+        /// The index does not hold together. It is a cache: rebuilding it from the shards mends it.
+        case indexDamaged
         /// Written by a newer version, or with features unknown here.
         case unsupported
         /// The input ended early, changed while it was read, or its producer failed.

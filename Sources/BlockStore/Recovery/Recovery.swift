@@ -26,7 +26,7 @@ struct Recovery {
     let index: Index
     var progress: ProgressHandler?
 
-    /// - Throws: `.corrupt` when the index is of another history than the shards: it must be rebuilt.
+    /// - Throws: `.indexDamaged` when the index is of another history than the shards: it must be rebuilt.
     func run() throws(StoreError) -> Result {
         let known = try index.state()
         let root = known?.head ?? .none

@@ -1,0 +1,123 @@
+@testable import BlockStore
+
+/// What becomes of unsynced writes when the power goes.
+enum CrashPolicy: Sendable, Hashable {
+    case loseAllUnsynced
+    case keepAll
+    /// Directory entries are kept; contents that were not synced are cut in the middle and zeroed.
+    case torn
+    /// Each entry and each content by itself, kept, dropped or torn.
+    case random
+}
+
+/// One disk's files: what a process sees, and what would survive a power cut now. A value: copying it
+/// is a snapshot.
+///
+/// Contents and directory entries become durable apart, as on a real file system: contents by a sync of
+/// the file, entries (names, also those of directories) by a sync of the directory they are in.
+struct SimulatedDisk: Sendable {
+    struct File: Sendable {
+        var content: [UInt8]
+        /// Nil as long as the file was never synced.
+        var synced: [UInt8]?
+        var isDirectory = false
+    }
+
+    private(set) var files: [Int: File] = [:]
+    private var nextFile = 1
+    /// Path → file, as a process sees it.
+    private(set) var entries: [String: Int] = [:]
+    /// Path → file, as it would be found after a power cut that loses everything unsynced.
+    private(set) var durable: [String: Int] = [:]
+
+    func content(_ path: String) -> [UInt8]? { entries[path].flatMap { files[$0] }.map(\.content) }
+
+    func exists(_ path: String) -> Bool { entries[path] != nil }
+
+    func names(in directory: String) -> [String] {
+        let prefix = directory.isEmpty ? "" : directory + "/"
+        return entries.keys.filter { $0.hasPrefix(prefix) && !$0.dropFirst(prefix.count).contains("/") }
+            .map { String($0.dropFirst(prefix.count)) }.sorted()
+    }
+
+    mutating func create(_ path: String, isDirectory: Bool = false) {
+        files[nextFile] = File(content: [], synced: isDirectory ? [] : nil, isDirectory: isDirectory)
+        entries[path] = nextFile
+        nextFile += 1
+    }
+
+    mutating func write(_ path: String, _ content: [UInt8]) {
+        if let file = entries[path] { files[file]?.content = content }
+    }
+
+    mutating func sync(file path: String) {
+        guard let file = entries[path] else { return }
+        let content = files[file]?.content
+        files[file]?.synced = content
+    }
+
+    mutating func rename(_ from: String, _ to: String) {
+        entries[to] = entries.removeValue(forKey: from)
+    }
+
+    mutating func remove(_ path: String) { entries[path] = nil }
+
+    mutating func sync(directory: String) {
+        let prefix = directory.isEmpty ? "" : directory + "/"
+        for path in Set(entries.keys).union(durable.keys) {
+            guard path.hasPrefix(prefix), !path.dropFirst(prefix.count).contains("/") else { continue }
+            durable[path] = entries[path]
+        }
+    }
+
+    /// Damage from outside: contents change on the medium.
+    mutating func corrupt(_ path: String, _ change: (inout [UInt8]) -> Void) {
+        guard let file = entries[path], var content = files[file]?.content else { return }
+        change(&content)
+        files[file]?.content = content
+        files[file]?.synced = content
+    }
+
+    /// The disk as it is found after a power cut.
+    mutating func crash(_ policy: CrashPolicy, _ random: some RandomSource) {
+        for path in Set(entries.keys).union(durable.keys).sorted() where entries[path] != durable[path] {
+            let isKept: Bool
+            switch policy {
+            case .loseAllUnsynced: isKept = false
+            case .keepAll, .torn: isKept = true
+            case .random: isKept = random.next() % 2 == 0
+            }
+            if isKept { durable[path] = entries[path] }
+        }
+        // What stands in a directory that is not there is not there.
+        for path in durable.keys.sorted() {
+            var parent = path
+            while let slash = parent.lastIndex(of: "/") {
+                parent = String(parent[..<slash])
+                if durable[parent] == nil { durable[path] = nil }
+            }
+        }
+        for (id, file) in files.sorted(by: { $0.key < $1.key }) where !file.isDirectory && file.synced != file.content {
+            let content: [UInt8]
+            switch policy {
+            case .loseAllUnsynced: content = file.synced ?? []
+            case .keepAll: content = file.content
+            case .torn: content = Self.torn(file.content, at: file.content.count / 2 / 512 * 512)
+            case .random:
+                switch random.next() % 3 {
+                case 0: content = file.synced ?? []
+                case 1: content = file.content
+                default: content = Self.torn(file.content, at: Int(random.next() % UInt64(file.content.count + 1)))
+                }
+            }
+            files[id]?.content = content
+            files[id]?.synced = content
+        }
+        entries = durable
+    }
+
+    /// The size is there, the rest of the data is not.
+    private static func torn(_ content: [UInt8], at count: Int) -> [UInt8] {
+        content.prefix(count) + [UInt8](repeating: 0, count: content.count - count)
+    }
+}
