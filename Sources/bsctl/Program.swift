@@ -60,7 +60,8 @@ enum ExitCode: Int32 {
             case .lost: .lost
             case .locked: .busy
             case .indexBehind: .degraded
-            case .corrupt, .indexDamaged, .io, .noSpace, .exists, .tooFewDevices, .inDoubt, .unknownOutcome, .unsupported, .input:
+            case .corrupt, .indexDamaged, .io, .noSpace, .exists, .tooFewDevices, .inDoubt, .unknownOutcome,
+                .unsupported, .input:
                 .failed
             }
     }

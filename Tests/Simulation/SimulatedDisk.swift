@@ -70,6 +70,12 @@ struct SimulatedDisk: Sendable {
         }
     }
 
+    /// A file that is gone from the medium.
+    mutating func removeForGood(_ path: String) {
+        entries[path] = nil
+        durable[path] = nil
+    }
+
     /// Damage from outside: contents change on the medium.
     mutating func corrupt(_ path: String, _ change: (inout [UInt8]) -> Void) {
         guard let file = entries[path], var content = files[file]?.content else { return }

@@ -25,6 +25,8 @@ final class SimulatedWorld: @unchecked Sendable {
     private(set) var traceHash: UInt64 = 0xcbf2_9ce4_8422_2325
     var crashAtStep: Int?
     var failAtStep: (step: Int, failure: Failure)?
+    /// From that step on every write to these disks fails.
+    var failFrom: (step: Int, disks: Set<String>)?
     private(set) var isCrashed = false
     fileprivate var lockedDisks: Set<String> = []
     fileprivate var isHomeLocked = false
@@ -51,6 +53,9 @@ final class SimulatedWorld: @unchecked Sendable {
         if steps == crashAtStep {
             isCrashed = true
             throw StoreError(.io, what, at: place, detail: "the power went")
+        }
+        if let failFrom, steps >= failFrom.step, failFrom.disks.contains(place) {
+            throw StoreError(what, at: place, .io)
         }
         if let failAtStep, failAtStep.step == steps {
             switch failAtStep.failure {

@@ -60,7 +60,9 @@ final class StoreModel {
         var bytes: [UInt8] = []
         while bytes.count < size {
             let word = source.next()
-            for shift in 0..<8 { bytes.append(style == 2 ? UInt8(word >> 62) : UInt8(truncatingIfNeeded: word >> (8 * UInt64(shift)))) }
+            for shift in 0..<8 {
+                bytes.append(style == 2 ? UInt8(word >> 62) : UInt8(truncatingIfNeeded: word >> (8 * UInt64(shift))))
+            }
         }
         return Array(bytes.prefix(size))
     }
@@ -104,7 +106,12 @@ final class StoreModel {
             }
         }
         do throws(StoreError) {
-            if let debt = try run(changes).debt { note("… degraded: \(debt)") }
+            let report = try run(changes)
+            if let debt = report.debt { note("… degraded: \(debt)") }
+            // Nobody hears an acknowledgement after the power went.
+            if world.isCrashed { return false }
+            // What a failed device missed is owed to it.
+            for device in store?.devices ?? [] where !device.state.isInService { faulty.insert(device.path ?? "") }
         } catch {
             note("… refused: \(error)")
             // Refused in good order: the previous versions stay, for ever.
@@ -269,7 +276,9 @@ final class StoreModel {
             let allowed: [[UInt8]?] = [contents[key]] + (pending[key] ?? [])
             guard allowed.contains(where: { $0 == found[key] }) else {
                 throw BrokenPromise(
-                    description: "\(key) is \(Self.text(found[key])), expected \(allowed.map(Self.text).joined(separator: " or "))")
+                    description:
+                        "\(key) is \(Self.text(found[key])), expected \(allowed.map(Self.text).joined(separator: " or "))"
+                )
             }
             contents[key] = found[key]
         }

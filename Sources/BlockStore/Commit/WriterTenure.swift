@@ -40,13 +40,14 @@ final class WriterTenure: @unchecked Sendable {
 
     /// Begins a new epoch, above all that were seen. A device that cannot keep it leaves service.
     func beginEpoch() throws(StoreError) {
-        let epoch = Epoch(counter: highestEpoch + 1, writer: engine.environment.random.identifier())
+        let counter = Mutant.isActive(.epochNotWritten) ? max(1, highestEpoch) : highestEpoch + 1
+        let epoch = Epoch(counter: counter, writer: engine.environment.random.identifier())
         let document = EpochDocument(epoch: epoch).encode()
         var written = 0
         for id in engine.devices.inService {
             guard let device = engine.devices.device(id) else { continue }
             do throws(StoreError) {
-                try device.writeDocument(.epoch, document)
+                if !Mutant.isActive(.epochNotWritten) { try device.writeDocument(.epoch, document) }
                 written += 1
             } catch {
                 engine.devices.fail(id, error)

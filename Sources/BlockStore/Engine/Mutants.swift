@@ -16,9 +16,11 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case digestSkipped
     case indexTrustedWithoutShard
     case refusedPutComesBack
-    case dedupHitUncommitted
+    case duplicateUnprotected
     case epochNotWritten
     case leastShardsIgnored
+    case repairUnproved
+    case missingRowOverlooked
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

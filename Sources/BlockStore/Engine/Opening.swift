@@ -119,8 +119,8 @@ struct Opening {
         }
         isDone = true
         var session = Store.Session(engine: engine, recovery: recovery, notices: notices)
-        if access == .write, let recovery, !recovery.completing.isEmpty, recovery.doubtful.isEmpty {
-            session.tenure = try complete(recovery, engine)
+        if access == .write, let recovery, recovery.doubtful.isEmpty {
+            session.tenure = try completeHead(recovery, engine)
         }
         return session
     }
@@ -193,16 +193,27 @@ struct Opening {
         }
     }
 
-    /// Writes what the newest accepted commit lacks to the devices there are; the rest is owed.
-    private func complete(_ recovery: Recovery.Result, _ engine: Engine) throws(StoreError) -> WriterTenure {
-        let tenure = WriterTenure(engine, recovery)
-        try tenure.ensureEpoch()
+    /// Writes what the newest commit lacks to the devices there are; the rest is owed. Looked at each time,
+    /// because whoever accepted it may not have lived to complete it.
+    private func completeHead(_ recovery: Recovery.Result, _ engine: Engine) throws(StoreError) -> WriterTenure? {
+        let head = recovery.state.head
+        let oldest = head.block.number.value - min(head.block.number.value, UInt64(Limits.blocksPerCommit))
+        var last: BlockName? = BlockName(number: BlockNumber(oldest), id: BlockID(high: 0, low: 0))
+        var tenure: WriterTenure?
         var repairer = BlockRepairer(engine)
-        for name in recovery.completing {
-            guard let block = try engine.index.block(named: name) else { continue }
-            _ = repairer.repair(block)
+        while true {
+            let page = try engine.index.blocks(after: last, limit: 1000)
+            guard let end = page.last else { return tenure }
+            last = end.name
+            for block in page where block.commit == head.number {
+                guard engine.soundRows(of: block).count < Store.wantedShards(block, engine),
+                    repairer.canRepair(block)
+                else { continue }
+                if tenure == nil { tenure = WriterTenure(engine, recovery) }
+                try tenure?.ensureEpoch()
+                _ = repairer.repair(block)
+            }
         }
-        return tenure
     }
 
     private static func notices(_ recovery: Recovery.Result, _ devices: DeviceSet) -> [String] {

@@ -69,7 +69,9 @@ public final class Index: Sendable {
         } else if found != Schema.version {
             throw Self.corrupt("it has version \(found), expected \(Schema.version)")
         }
-        guard try Schema.text(connection) == Schema.expected else { throw Self.corrupt("its tables are not as they should be") }
+        guard try Schema.text(connection) == Schema.expected else {
+            throw Self.corrupt("its tables are not as they should be")
+        }
         _ = try Self.state(connection)
     }
 
@@ -114,13 +116,16 @@ enum Schema {
 
     /// The tables as a new index has them.
     static let expected: String? = {
-        guard let connection = try? Connection(path: ":memory:"), (try? connection.run(creation)) != nil else { return nil }
+        guard let connection = try? Connection(path: ":memory:"), (try? connection.run(creation)) != nil else {
+            return nil
+        }
         return try? text(connection)
     }()
 
     /// What the database says its tables are.
     static func text(_ connection: Connection) throws(StoreError) -> String {
-        let statement = try connection.statement("SELECT type || name || coalesce(sql, '') FROM sqlite_master ORDER BY name")
+        let statement = try connection.statement(
+            "SELECT type || name || coalesce(sql, '') FROM sqlite_master ORDER BY name")
         var text = ""
         while try statement.step() { text += String(decoding: statement.bytes(0), as: UTF8.self) + "\n" }
         return text

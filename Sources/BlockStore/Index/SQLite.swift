@@ -93,7 +93,8 @@ final class Connection {
             switch status & 0xff {
             case SQLITE_FULL: .noSpace
             // The statements are right: one that does not fit the tables has found other tables.
-            case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR, SQLITE_MISMATCH, SQLITE_CONSTRAINT: .indexDamaged
+            case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR, SQLITE_MISMATCH, SQLITE_CONSTRAINT:
+                .indexDamaged
             case SQLITE_BUSY, SQLITE_LOCKED: .locked
             default: .io
             }

@@ -105,7 +105,7 @@ struct CommitGraph {
 
     /// The leaves with the highest epoch counter: several only where two writers drew the same one.
     private func highestLeaves(of remaining: Set<BlockName>) -> [Node] {
-        let parents = Set(remaining.compactMap { nodes[$0].flatMap { parent(of: $0.record)?.block } })
+        let parents = Set(remaining.compactMap { nodes[$0].flatMap { nodeBelow($0.record)?.block } })
         let leaves = remaining.subtracting(parents).compactMap { nodes[$0] }
         if Mutant.isActive(.leavesJudgedInOrder) {
             return Array(leaves.sorted { $0.block < $1.block }.prefix(1))
@@ -141,6 +141,13 @@ struct CommitGraph {
             return (CommitNumber(interval.first.value - 1), interval.below)
         }
         return (number, previous)
+    }
+
+    /// The next whole commit below: the parent, or, where that is missing, what stands in for it.
+    private func nodeBelow(_ record: CommitRecord) -> Node? {
+        guard let below = parent(of: record), below.number > root.number else { return nil }
+        if let node = nodes[below.block], node.record.number == below.number { return node }
+        return substitute(below: below.number, under: record.epoch)
     }
 
     /// The steps above the root that lead to `leaf`, ascending.

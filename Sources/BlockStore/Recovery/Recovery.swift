@@ -10,8 +10,6 @@ struct Recovery {
         var highestEpoch: UInt64
         /// The head and epoch were found as this home left them, on every device in service.
         var isUnchanged: Bool
-        /// The last block found accepted beyond the index, whose blocks may lack shards.
-        var completing: [BlockName] = []
         var doubtful: [CommitSummary] = []
         var bypassed: [CommitSummary] = []
         /// Commits whose records are lost.
@@ -44,7 +42,6 @@ struct Recovery {
             highestEpoch: highestEpoch(epochs, survey, known), isUnchanged: false)
         result.foldedCommits = outcome.chain.count
         result.rolledBack = rolledBack
-        if let leaf = outcome.acceptedLeaf { result.completing = leaf.record.blocks.map(\.name) }
         result.doubtful = outcome.doubtful.map { CommitSummary($0, survey) }
         result.bypassed = try outcome.bypassed.map(offChainSummary(survey)).compactMap { $0 }
         result.missing = outcome.chain.compactMap {

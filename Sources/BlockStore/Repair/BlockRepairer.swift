@@ -23,7 +23,8 @@ struct BlockRepairer {
 
     /// What is missing of `block`, given what is known and what a look at the devices shows.
     func missingRows(of block: IndexedBlock) -> [Row] {
-        block.profile.rows.filter { row in
+        if Mutant.isActive(.missingRowOverlooked) { return block.damaged.sorted() }
+        return block.profile.rows.filter { row in
             guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.device(id)
             else { return true }
             let count = try? device.byteCount(of: ShardName(block.name, row))
@@ -31,17 +32,23 @@ struct BlockRepairer {
         }
     }
 
+    /// Whether some missing row has a place to go.
+    func canRepair(_ block: IndexedBlock) -> Bool { !place(missingRows(of: block), of: block).isEmpty }
+
     mutating func repair(_ block: IndexedBlock) -> Outcome {
         var outcome = Outcome()
         let missing = missingRows(of: block)
-        guard !missing.isEmpty else { return outcome }
+        let places = place(missing, of: block)
+        outcome.owed = missing.filter { places[$0] == nil }
+        // Nothing to read where nothing can be written.
+        guard !places.isEmpty else { return outcome }
         do throws(StoreError) {
             let contents = try contents(of: block)
             let shardBytes = block.shardPayloadBytes
             let payload = shardBytes > 0 ? engine.blockBuffers.take(atLeast: shardBytes * block.columnCount) : nil
             defer { if let payload { engine.blockBuffers.give(payload) } }
             if let payload { try load(block, contents, into: payload.slice(0..<(shardBytes * block.columnCount))) }
-            try write(missing, of: block, contents, payload, &outcome)
+            try write(places, of: block, contents, payload, &outcome)
         } catch {
             if error.code == .lost { outcome.isLost = true }
             outcome.errors.append(error.description)
@@ -91,6 +98,7 @@ struct BlockRepairer {
     }
 
     private func isProved(_ payload: UnsafeRawBufferPointer, by contents: TableOfContents) -> Bool {
+        if Mutant.isActive(.repairUnproved) { return true }
         for chunk in contents.chunks {
             let end = Int(chunk.offset) + Int(chunk.storedBytes)
             guard end <= payload.count else { return false }
@@ -103,12 +111,12 @@ struct BlockRepairer {
     }
 
     private func write(
-        _ missing: [Row], of block: IndexedBlock, _ head: ShardHead, _ payload: Buffer?, _ outcome: inout Outcome
+        _ places: [Row: DeviceID], of block: IndexedBlock, _ head: ShardHead, _ payload: Buffer?,
+        _ outcome: inout Outcome
     ) throws(StoreError) {
         let shardBytes = block.shardPayloadBytes
-        let places = place(missing, of: block)
-        outcome.owed = missing.filter { places[$0] == nil }
-        let parityRows = missing.filter { $0.isParity && places[$0] != nil }
+        let rows = places.keys.sorted()
+        let parityRows = rows.filter(\.isParity)
         let parity = shardBytes > 0 && !parityRows.isEmpty ? Buffer(byteCount: shardBytes * parityRows.count) : nil
         func part(_ buffer: Buffer, _ index: Int) -> UnsafeMutableRawBufferPointer {
             buffer.slice((index * shardBytes)..<((index + 1) * shardBytes))
@@ -118,8 +126,11 @@ struct BlockRepairer {
                 (0..<block.columnCount).map { part(payload, $0) }, into: parityRows.indices.map { part(parity, $0) },
                 byteCount: shardBytes)
         }
-        for row in missing {
-            guard let id = places[row], let device = engine.devices.device(id) else { continue }
+        for row in rows {
+            guard let id = places[row], let device = engine.devices.device(id) else {
+                outcome.owed.append(row)
+                continue
+            }
             var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             if let payload, case .data(let column) = row {
                 bytes = UnsafeRawBufferPointer(part(payload, column - block.firstColumn))

@@ -1,0 +1,152 @@
+@testable import BlockStore
+import Erasure
+
+/// Situations in which a broken rule shows at once, each small and made by hand.
+enum Accidents {
+    static func all() throws {
+        try aRepairNeverSpreadsDamage()
+        try aWrongDigestIsNeverReturned()
+        try aDamagedShardIsFoundByScrub()
+        try aDuplicateOnAWeakBlockIsStoredAgain()
+        try aRefusedPutDoesNotComeBack()
+        try aRolledBackDeviceIsNoticed()
+        try anEpochStandsOnEveryDeviceBeforeAShard()
+        try nothingIsAcknowledgedBelowTheLeastShards()
+        try aRepairMakesWhatIsMissing()
+    }
+
+    private static func expect(_ condition: Bool, _ promise: String) throws {
+        guard condition else { throw BrokenPromise(description: promise) }
+    }
+
+    private static func model(devices: Int = 4) throws -> StoreModel {
+        let model = try StoreModel(seed: 11, devices: devices, profile: "rs:2+2")
+        guard try model.write([.put(Key("a"), SeededRandom.bytes(20_000, seed: 1))]) else {
+            throw BrokenPromise(description: "a put on healthy devices is acknowledged")
+        }
+        model.closeStore()
+        return model
+    }
+
+    /// The payload file that a device holds of the newest block.
+    private static func shard(_ model: StoreModel, _ disk: String) -> String? {
+        model.world.state.disks[disk]?.entries.keys.filter { $0.hasPrefix("blocks/") && $0.contains(".") }.max()
+    }
+
+    private static func flip(_ model: StoreModel, _ disk: String, at offset: Int) {
+        guard let path = shard(model, disk) else { return }
+        model.world.state.disks[disk]?.corrupt(path) { $0[offset] ^= 1 }
+    }
+
+    /// minio#13803, storj#2194: what is rebuilt from a damaged source must not be written.
+    static func aRepairNeverSpreadsDamage() throws {
+        let model = try model()
+        let before = model.world.state
+        model.wipe("disk-1")
+        flip(model, "disk-2", at: 300)
+        try expect(try model.repairAll(), "two faults of two are repaired")
+        model.closeStore()
+        for disk in ["disk-2", "disk-3", "disk-4"] {
+            guard let path = shard(model, disk) else { continue }
+            if before.disks[disk]?.content(path) == nil { continue }
+            try expect(
+                model.world.state.disks[disk]?.content(path) == before.disks[disk]?.content(path),
+                "a repaired shard is byte-identical")
+        }
+        try model.check()
+    }
+
+    static func aWrongDigestIsNeverReturned() throws {
+        let model = try model()
+        for disk in ["disk-1", "disk-2"] { flip(model, disk, at: 260) }
+        try model.check()
+    }
+
+    static func aDamagedShardIsFoundByScrub() throws {
+        let model = try model()
+        flip(model, "disk-3", at: 400)
+        let store = try Store.open(model.world.environment, access: .read)
+        defer { store.close() }
+        try expect(try store.scrub().problems.count == 1, "one flipped bit is one problem")
+    }
+
+    /// A dedup hit counts only where the block survives what the put must survive.
+    static func aDuplicateOnAWeakBlockIsStoredAgain() throws {
+        let model = try StoreModel(seed: 11, devices: 4, profile: "rs:2+2")
+        let content = SeededRandom.bytes(20_000, seed: 1)
+        model.setAbsent("disk-1")
+        try model.write([.put(Key("a"), content)])
+        model.closeStore()
+        model.setPresent("disk-1")
+        try expect(try model.write([.put(Key("b"), content)]), "the put is acknowledged")
+        model.closeStore()
+        // Fully acknowledged: two other devices may go.
+        model.world.state.absent = ["disk-2", "disk-3"]
+        let store = try Store.open(model.world.environment, access: .read)
+        defer { store.close() }
+        let sink = MemorySink()
+        do throws(StoreError) {
+            _ = try store.read(try store.newestVersion(of: Key("b")), into: sink)
+        } catch {
+            throw BrokenPromise(description: "an acknowledged object rests on a weak block: \(error)")
+        }
+    }
+
+    /// A put that was refused must stay refused, whatever shards of it have names.
+    static func aRefusedPutDoesNotComeBack() throws {
+        // Fail the naming of the commit's last block at each step; whatever was refused must stay away.
+        let base = try model()
+        let whole = try base.fork(seed: 3)
+        try whole.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
+        for step in 1...whole.world.steps {
+            let model = try base.fork(seed: 3)
+            model.world.failFrom = (step, ["disk-1", "disk-2"])
+            try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
+            model.world.failFrom = nil
+            model.closeStore()
+            model.world.state.index = nil
+            try model.check()
+        }
+    }
+
+    static func aRolledBackDeviceIsNoticed() throws {
+        let model = try model()
+        let old = model.world.state
+        try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
+        model.rollBack("disk-2", to: old)
+        let store = try Store.open(model.world.environment, access: .read)
+        defer { store.close() }
+        try expect(try store.status().owedShards > 0, "what a rolled-back device lost is owed")
+    }
+
+    static func anEpochStandsOnEveryDeviceBeforeAShard() throws {
+        let model = try model()
+        for (name, disk) in model.world.state.disks {
+            guard let bytes = disk.content(DocumentName.epoch.rawValue) else {
+                throw BrokenPromise(description: "\(name) holds shards of an epoch it does not know")
+            }
+            _ = try EpochDocument.parse(bytes, at: name)
+        }
+    }
+
+    static func nothingIsAcknowledgedBelowTheLeastShards() throws {
+        let model = try model()
+        // Two of four devices fail in the middle of the commit: two shards are too few.
+        model.world.failFrom = (1, ["disk-1", "disk-2"])
+        let isAcknowledged = try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
+        try expect(!isAcknowledged, "two shards of rs:2+2 survive no loss: no acknowledgement")
+    }
+
+    /// rustfs#8005, rustfs#5869: a repair that reports success has looked at every shard.
+    static func aRepairMakesWhatIsMissing() throws {
+        let model = try model()
+        guard let path = shard(model, "disk-4") else { return }
+        model.world.state.disks["disk-4"]?.removeForGood(path)
+        let store = try Store.open(model.world.environment, access: .write)
+        let report = try store.repair()
+        store.close()
+        model.world.restart()
+        try expect(report.repairedShards >= 1, "a shard that is gone is made again")
+        try expect(model.world.state.disks["disk-4"]?.content(path) != nil, "and is there")
+    }
+}
