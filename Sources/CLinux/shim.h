@@ -15,3 +15,6 @@ enum { BS_O_DIRECT = 0200000 };
 #else
 enum { BS_O_DIRECT = 040000 };
 #endif
+
+// Without O_DIRECTORY, which glibc's O_TMPFILE includes.
+enum { BS_O_TMPFILE = 020000000 };

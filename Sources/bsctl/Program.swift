@@ -15,29 +15,41 @@ enum Program {
     }
 
     static func run(_ arguments: [[UInt8]]) -> Int32 {
-        var isJSON = false
+        // Looked for by itself: wrong usage is to be told as JSON too.
+        let isJSON = arguments.prefix { $0 != Array("--".utf8) }.contains(Array("--json".utf8))
+        let code = execute(arguments, isJSON: isJSON)
         do {
-            let invocation = try ArgumentParser(CommandTable.all).parse(arguments)
-            isJSON = invocation.has("json")
-            return try invocation.command.run(invocation).rawValue
-        } catch let error as UsageError {
-            Terminal.error(error.description)
-            return ExitCode.usage.rawValue
-        } catch let error as HelpRequest {
-            Terminal.print(error.text)
-            return ExitCode.done.rawValue
-        } catch let error as StoreError {
-            Terminal.error(error.description)
-            let code = ExitCode(error)
-            if isJSON {
-                Terminal.print(
-                    JSON.object([("error", .string(error.description)), ("code", .string(error.code.rawValue))]))
-            }
-            return code.rawValue
+            try Terminal.flush()
         } catch {
-            Terminal.error("\(error)")
-            return ExitCode.failed.rawValue
+            // A reader that has seen enough, such as head, is told nothing.
+            if error.cause?.number != EPIPE { Terminal.error(error.description) }
+            return code == .done ? ExitCode.failed.rawValue : code.rawValue
         }
+        return code.rawValue
+    }
+
+    private static func execute(_ arguments: [[UInt8]], isJSON: Bool) -> ExitCode {
+        do {
+            let invocation = try ArgumentParser(CommandTable.all, everywhere: Options.everywhere).parse(arguments)
+            return try invocation.command.run(invocation)
+        } catch let request as HelpRequest {
+            Terminal.print(request.text)
+            return .done
+        } catch let error as UsageError {
+            return fail(error.description, "usage", .usage, isJSON)
+        } catch let error as Refusal {
+            return fail(error.description, "refused", .failed, isJSON)
+        } catch let error as StoreError {
+            return fail(error.description, error.code.rawValue, ExitCode(error), isJSON)
+        } catch {
+            return fail("\(error)", "failed", .failed, isJSON)
+        }
+    }
+
+    private static func fail(_ text: String, _ name: String, _ code: ExitCode, _ isJSON: Bool) -> ExitCode {
+        Terminal.error(text)
+        if isJSON { Terminal.print(JSON.object([("error", .string(text)), ("code", .string(name))])) }
+        return code
     }
 }
 
@@ -69,6 +81,11 @@ enum ExitCode: Int32 {
 
 /// Words that make no command.
 struct UsageError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A command that makes sense and is not carried out, to protect data.
+struct Refusal: Error, CustomStringConvertible {
     let description: String
 }
 

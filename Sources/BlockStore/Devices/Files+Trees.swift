@@ -1,9 +1,30 @@
+import CLinux
 import Glibc
 
 /// What restoring and walking trees needs of the kernel.
 extension Files {
+    /// Linux' PATH_MAX, without the terminating zero.
+    static let maximumLinkTargetBytes = 4095
+
+    /// A file without a name, which ends with its descriptor unless `giveName` follows. File systems that
+    /// cannot throw EOPNOTSUPP, EISDIR, EINVAL or ENOENT.
+    static func openUnnamed(in directory: FileDescriptor, mode: mode_t) throws(SystemError) -> FileDescriptor {
+        // Naming it needs /proc: better to know before it is full.
+        if access("/proc/self/fd", F_OK) != 0 { throw SystemError(ENOENT) }
+        return try open(Array(".".utf8), in: directory, O_WRONLY | O_DIRECTORY | Int32(BS_O_TMPFILE), mode: mode)
+    }
+
+    /// Names a file made by `openUnnamed`. An existing name is never replaced.
+    static func giveName(
+        _ path: [UInt8], in directory: FileDescriptor, to file: FileDescriptor
+    ) throws(SystemError) {
+        _ = try call(path) { path in
+            linkat(AT_FDCWD, "/proc/self/fd/\(file.number)", directory.number, path, AT_SYMLINK_FOLLOW)
+        }
+    }
+
     static func linkTarget(_ path: [UInt8], in directory: FileDescriptor) throws(SystemError) -> [UInt8] {
-        let capacity = 4097
+        let capacity = maximumLinkTargetBytes + 1
         let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: capacity)
         defer { buffer.deallocate() }
         let count = try call(path) { Int32(readlinkat(directory.number, $0, buffer, capacity)) }

@@ -22,6 +22,12 @@ extension Store {
         guard let member = engine.devices[id] else {
             throw StoreError(.notFound, "replace a device", detail: "no such device", advice: "see bsctl device ls")
         }
+        guard try forecast(losing: [id]).lostBlocks <= forecast(losing: []).lostBlocks else {
+            throw StoreError(
+                .tooFewDevices, "replace \(member.configured.label)",
+                detail: "it holds shards without which blocks cannot be read",
+                advice: "bring other devices back or run bsctl repair first")
+        }
         guard let target = path ?? member.path else {
             throw StoreError(
                 .invalid, "replace \(member.configured.label)", detail: "where it was is not known",

@@ -82,15 +82,18 @@ extension Store {
             writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [])
     }
 
-    /// What losing these devices would do to the blocks as they are now.
-    public func forecast(losing devices: Set<DeviceID>) throws(StoreError) -> LossForecast {
+    /// What losing these devices, and these single shards elsewhere, would do to the blocks as they are now.
+    public func forecast(
+        losing devices: Set<DeviceID>, and shards: Set<ShardName> = []
+    ) throws(StoreError) -> LossForecast {
         let engine = self.engine
         var blocks = 0
         var lost = 0
         try forEachBlock { block in
             blocks += 1
             let left = engine.soundRows(of: block).filter { row in
-                block.shards[row].map { !devices.contains($0) } ?? false
+                !shards.contains(ShardName(block.name, row))
+                    && block.shards[row].map { !devices.contains($0) } ?? false
             }
             if !Protection.isReadable(left, columns: block.columns, payloadBytes: block.shardPayloadBytes) { lost += 1 }
         }

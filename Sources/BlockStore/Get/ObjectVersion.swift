@@ -82,11 +82,28 @@ extension Store {
         under prefix: [UInt8], _ body: (ObjectVersion) throws(StoreError) -> Void
     ) throws(StoreError) {
         var after: Key?
-        while true {
-            let page = try list(prefix: prefix, after: after)
-            for object in page where object.key.isAtOrUnder(prefix) { try body(object) }
-            guard page.count == 1000, let last = page.last else { return }
-            after = last.key
+        repeat {
+            let (objects, next) = try page(under: prefix, after: after)
+            for object in objects { try body(object) }
+            after = next
+        } while after != nil
+    }
+
+    /// Some of the objects at or under `prefix`, in key order, and the key after which there may be more;
+    /// nil when there are none.
+    func page(under prefix: [UInt8], after: Key?) throws(StoreError) -> (objects: [ObjectVersion], next: Key?) {
+        let slash = UInt8(ascii: "/")
+        let limit = 1000
+        var objects: [ObjectVersion] = []
+        var below = prefix
+        if let last = prefix.last, last != slash {
+            // Asked for by itself: between "a" and "a/" may lie any number of keys that are not meant.
+            if after == nil, let own = try engine.index.newestVersion(of: try Key(prefix)), own.put != nil {
+                objects.append(ObjectVersion(own))
+            }
+            below.append(slash)
         }
+        let page = try list(prefix: below, after: after, limit: limit)
+        return (objects + page, page.count < limit ? nil : page.last?.key)
     }
 }

@@ -2,55 +2,90 @@ import Glibc
 
 /// What a simulated loss or decay did.
 public struct SandboxReport: Sendable {
-    /// What was destroyed: labels of devices, or shards with byte and bit.
+    /// What was destroyed, in words: labels of devices, or shards with byte and bit.
     public var damage: [String] = []
+}
+
+/// Bits that are to flip, chosen but not yet flipped.
+public struct BitRotPlan: Sendable {
+    struct Flip: Sendable, Hashable {
+        let device: DeviceID
+        let shard: ShardName
+        let offset: Int
+        let bit: Int
+    }
+
+    let flips: [Flip]
+
+    /// The shards that would be damaged, for `Store.forecast(losing:and:)`.
+    public var shards: Set<ShardName> { Set(flips.map(\.shard)) }
 }
 
 extension Store {
     /// Destroys the shards and the identity of these devices, as if the disks had died.
     ///
-    /// The caller decides whether that is allowed. The store should be closed afterwards: what is open
-    /// still holds descriptors.
+    /// The caller decides whether that is allowed, and closes the store afterwards.
+    /// - Throws: `.notFound` when a device is not there: then nothing is destroyed.
     public func destroyDevices(_ ids: [DeviceID]) throws(StoreError) -> SandboxReport {
-        var report = SandboxReport()
+        var places: [(label: String, path: String)] = []
         for id in ids {
             guard let member = engine.devices[id], member.device != nil, let path = member.path else {
-                throw StoreError(.notFound, "destroy a device", detail: "it is not there")
+                throw StoreError(.notFound, "destroy device \(engine.devices.label(id))", detail: "it is not there")
             }
+            places.append((member.configured.label, path))
+        }
+        for (_, path) in places {
             try explaining("destroy the device", at: path) { () throws(SystemError) in
                 let root = try Files.open(Array(path.utf8), O_RDONLY | O_DIRECTORY)
                 for name in ["blocks", "tmp"] { try Files.removeTree(Array(name.utf8), in: root) }
                 for name in [DocumentName.device, .epoch] { try Files.remove(Array(name.rawValue.utf8), in: root) }
                 try Files.sync(root)
             }
-            report.damage.append(member.configured.label)
         }
-        return report
+        return SandboxReport(damage: places.map(\.label))
     }
 
-    /// Flips `count` random bits in random shards.
-    public func rotBits(count: Int, random: any RandomSource) throws(StoreError) -> SandboxReport {
-        var shards: [(String, String, ShardName)] = []
-        for member in engine.devices.all {
-            guard member.state.isInService, let device = member.device, let path = member.path else { continue }
-            for shard in try device.shards(from: .none) { shards.append((member.configured.label, path, shard)) }
-        }
-        guard !shards.isEmpty else {
-            throw StoreError(.notFound, "rot bits", detail: "there is no shard to damage")
-        }
-        var report = SandboxReport()
-        for _ in 0..<count {
-            let (label, path, shard) = shards[Int(random.next() % UInt64(shards.count))]
-            let file = "\(path)/blocks/\(shard.directoryName)/\(shard.fileName)"
-            let position = try explaining("damage a shard", at: file) { () throws(SystemError) in
-                let descriptor = try Files.open(Array(file.utf8), O_RDWR)
-                let size = Int(try Files.status(of: descriptor).st_size)
-                guard size > 0 else { return (0, 0) }
-                let (byte, bit) = (Int(random.next() % UInt64(size)), Int(random.next() % 8))
-                try Files.flip(bit: bit, at: byte, in: descriptor)
-                return (byte, bit)
+    /// Chooses `count` different bits in random shards on the devices in service.
+    ///
+    /// - Throws: `.notFound` when there are not so many bits.
+    public func planBitRot(count: Int, random: any RandomSource) throws(StoreError) -> BitRotPlan {
+        var shards: [(device: DeviceID, shard: ShardName, byteCount: Int)] = []
+        for id in engine.devices.inService {
+            guard let device = engine.devices.device(id) else { continue }
+            for shard in try device.shards(from: .none) {
+                if let byteCount = try device.byteCount(of: shard), byteCount > 0 {
+                    shards.append((id, shard, byteCount))
+                }
             }
-            report.damage.append("\(shard) on \(label): byte \(position.0), bit \(position.1)")
+        }
+        // Half of all bits at most: random choice then finds new ones quickly.
+        guard count <= shards.reduce(0, { $0 + $1.byteCount * 4 }) else {
+            throw StoreError(
+                .notFound, "flip \(count) bits", detail: "the \(shards.count) shards in service have not enough")
+        }
+        var chosen: Set<BitRotPlan.Flip> = []
+        var flips: [BitRotPlan.Flip] = []
+        while flips.count < count {
+            let target = shards[Int(random.next() % UInt64(shards.count))]
+            let flip = BitRotPlan.Flip(
+                device: target.device, shard: target.shard, offset: Int(random.next() % UInt64(target.byteCount)),
+                bit: Int(random.next() % 8))
+            if chosen.insert(flip).inserted { flips.append(flip) }
+        }
+        return BitRotPlan(flips: flips)
+    }
+
+    /// Flips the bits of `plan`, behind the store's back. The caller decides whether that is allowed.
+    public func rotBits(_ plan: BitRotPlan) throws(StoreError) -> SandboxReport {
+        var report = SandboxReport()
+        for flip in plan.flips {
+            guard let path = engine.devices[flip.device]?.path else { continue }
+            let file = "\(path)/blocks/\(flip.shard.directoryName)/\(flip.shard.fileName)"
+            try explaining("damage a shard", at: file) { () throws(SystemError) in
+                try Files.flip(bit: flip.bit, at: flip.offset, in: try Files.open(Array(file.utf8), O_RDWR))
+            }
+            let label = engine.devices.label(flip.device)
+            report.damage.append("\(flip.shard) on \(label): byte \(flip.offset), bit \(flip.bit)")
         }
         return report
     }

@@ -1,111 +1,104 @@
 import Glibc
 
-/// What putting a tree found besides objects.
-public struct TreePutReport: Sendable {
-    /// Files that could not be stored, with the reason.
-    public var failures: [(path: String, error: StoreError)] = []
-    /// Sockets, pipes and devices, which are not stored.
-    public var skipped: [String] = []
-}
-
 /// Walks a directory without following links and puts what it finds: regular files, symbolic links and
-/// directories (whose keys end in "/"), each with mode and modification time, in byte order.
+/// directories (whose keys end in "/"), each with mode and modification time, in the byte order of names.
 ///
+/// What cannot be read, and what is nothing that can be stored, is in the report; the rest is stored.
 /// Use from one thread.
-public final class TreeReader {
+final class TreeReader {
     private let session: WriteSession
-    private var report = TreePutReport()
+    /// Directories that are never entered, by `st_dev:st_ino`.
+    private let excluded: Set<String>
     private let onObject: (Key) -> Void
     private let onBytes: (Int) -> Void
+    private(set) var failures: [TreePutReport.Failure] = []
+    private(set) var skipped: [TreePutReport.Skip] = []
 
-    /// - Parameters:
-    ///   - onObject: told of each object put.
-    ///   - onBytes: told of bytes read, for progress.
-    public init(
-        into session: WriteSession, onObject: @escaping (Key) -> Void = { _ in },
-        onBytes: @escaping (Int) -> Void = { _ in }
+    init(
+        into session: WriteSession, excluding excluded: Set<String>, onObject: @escaping (Key) -> Void,
+        onBytes: @escaping (Int) -> Void
     ) {
         self.session = session
+        self.excluded = excluded
         self.onObject = onObject
         self.onBytes = onBytes
     }
 
-    /// Puts the directory at `path` under the keys `prefix` + "/" + relative path.
+    /// Puts the directory at `path`, whose own key is `key` (which ends in "/").
     ///
-    /// What cannot be read is in the report and the rest is stored. Throws when storing fails, or the
-    /// directory itself cannot be opened.
-    public func put(_ path: [UInt8], as prefix: [UInt8]) throws(StoreError) -> TreePutReport {
-        let place = String(decoding: path, as: UTF8.self)
-        let root = try explaining("read the directory", at: place) { () throws(SystemError) in
-            try Files.open(path, O_RDONLY | O_DIRECTORY)
+    /// Throws when storing fails, when the directory itself cannot be read, or is excluded.
+    func put(_ path: [UInt8], as key: [UInt8]) throws(StoreError) {
+        let place = text(path)
+        let (root, status) = try explainingInput(place) { () throws(SystemError) in
+            let root = try Files.open(path, O_RDONLY | O_DIRECTORY)
+            return (root, try Files.status(of: root))
         }
-        var prefix = prefix
-        while prefix.last == UInt8(ascii: "/") { prefix.removeLast() }
-        try put(root, prefix + [UInt8(ascii: "/")], path)
-        return report
+        guard !excluded.contains(Self.identity(status)) else {
+            throw StoreError(.invalid, "store the directory", at: place, detail: "it belongs to this very store")
+        }
+        try put(root, status, key, path)
     }
 
-    private func put(_ directory: FileDescriptor, _ key: [UInt8], _ path: [UInt8]) throws(StoreError) {
-        do throws(StoreError) {
-            let names = try explaining("read the directory", at: text(path)) { () throws(SystemError) in
-                try Files.names(in: directory)
+    static func identity(_ status: stat) -> String { "\(status.st_dev):\(status.st_ino)" }
+
+    private func put(
+        _ directory: FileDescriptor, _ status: stat, _ key: [UInt8], _ path: [UInt8]
+    ) throws(StoreError) {
+        let names = try explainingInput(text(path)) { () throws(SystemError) in try Files.names(in: directory) }
+        try store(key, ObjectAttributes(.directory, status), MemorySource([]))
+        for name in names {
+            let child = (path.last == UInt8(ascii: "/") ? path : path + [UInt8(ascii: "/")]) + name
+            do throws(StoreError) {
+                try put(name, in: directory, key + name, child)
+            } catch {
+                // A file's own trouble is noted; the store's ends the walk.
+                if session.isOver { throw error }
+                failures.append(TreePutReport.Failure(path: child, error: error))
             }
-            let status = try explaining("read the directory", at: text(path)) { () throws(SystemError) in
-                try Files.status(of: directory)
-            }
-            try store(key, attributes(.directory, status), MemorySource([]))
-            for name in names {
-                try put(name, in: directory, key + name, path + [UInt8(ascii: "/")] + name)
-            }
-        } catch {
-            try note(error, path)
         }
     }
 
     private func put(
         _ name: [UInt8], in directory: FileDescriptor, _ key: [UInt8], _ path: [UInt8]
     ) throws(StoreError) {
-        do throws(StoreError) {
-            guard
-                let status = try explaining(
-                    "read the file", at: text(path),
-                    { () throws(SystemError) in
-                        try Files.status(of: name, in: directory)
-                    })
-            else { return }
-            switch status.st_mode & S_IFMT {
-            case S_IFREG:
-                try putFile(name, in: directory, key, path)
-            case S_IFLNK:
-                let target = try explaining("read the link", at: text(path)) { () throws(SystemError) in
-                    try Files.linkTarget(name, in: directory)
-                }
-                try store(key, attributes(.symbolicLink, status), MemorySource(target))
-            case S_IFDIR:
-                let child = try explaining("read the directory", at: text(path)) { () throws(SystemError) in
-                    try Files.open(name, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-                }
-                try put(child, key + [UInt8(ascii: "/")], path)
-            default:
-                report.skipped.append(text(path))
+        let found = try explainingInput(text(path)) { () throws(SystemError) in
+            try Files.status(of: name, in: directory)
+        }
+        // Gone since the directory was listed: it is not in the tree any more.
+        guard let found else { return }
+        switch found.st_mode & S_IFMT {
+        case S_IFREG:
+            try putFile(name, in: directory, key, path)
+        case S_IFLNK:
+            let target = try explainingInput(text(path)) { () throws(SystemError) in
+                try Files.linkTarget(name, in: directory)
             }
-        } catch {
-            try note(error, path)
+            try store(key, ObjectAttributes(.symbolicLink, found), MemorySource(target))
+        case S_IFDIR:
+            let (child, status) = try explainingInput(text(path)) { () throws(SystemError) in
+                let child = try Files.open(name, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                return (child, try Files.status(of: child))
+            }
+            guard !excluded.contains(Self.identity(status)) else {
+                return skipped.append(TreePutReport.Skip(path: path, reason: "it belongs to this very store"))
+            }
+            try put(child, status, key + [UInt8(ascii: "/")], path)
+        default:
+            skip(path)
         }
     }
 
     private func putFile(
         _ name: [UInt8], in directory: FileDescriptor, _ key: [UInt8], _ path: [UInt8]
     ) throws(StoreError) {
-        let file = try explaining("read the file", at: text(path)) { () throws(SystemError) in
-            try Files.open(name, in: directory, O_RDONLY | O_NOFOLLOW)
+        let (file, status) = try explainingInput(text(path)) { () throws(SystemError) in
+            // Not blocking: a pipe may have taken the file's place, and nobody may be writing to it.
+            let file = try Files.open(name, in: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+            return (file, try Files.status(of: file))
         }
-        let status = try explaining("read the file", at: text(path)) { () throws(SystemError) in
-            try Files.status(of: file)
-        }
-        if status.st_size > 1 << 20 { posix_fadvise(file.number, 0, 0, POSIX_FADV_SEQUENTIAL) }
-        let source = CountingSource(DescriptorSource(file.number, place: text(path)), onBytes)
-        try store(key, attributes(.file, status), source)
+        guard status.st_mode & S_IFMT == S_IFREG else { return skip(path) }
+        let source = FileSource(file, status, place: text(path))
+        try store(key, source.attributes, CountingSource(source, onBytes))
     }
 
     private func store(_ key: [UInt8], _ attributes: ObjectAttributes, _ source: any ByteSource) throws(StoreError) {
@@ -114,16 +107,8 @@ public final class TreeReader {
         onObject(key)
     }
 
-    /// A file's own trouble is noted; the store's ends the walk.
-    private func note(_ error: StoreError, _ path: [UInt8]) throws(StoreError) {
-        if session.isOver { throw error }
-        report.failures.append((text(path), error))
-    }
-
-    private func attributes(_ kind: ObjectKind, _ status: stat) -> ObjectAttributes {
-        ObjectAttributes(
-            kind: kind, mode: UInt16(truncatingIfNeeded: status.st_mode & 0o7777),
-            modifiedNanoseconds: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
+    private func skip(_ path: [UInt8]) {
+        skipped.append(TreePutReport.Skip(path: path, reason: "it is no file, link or directory"))
     }
 
     private func text(_ path: [UInt8]) -> String { String(decoding: path, as: UTF8.self) }
@@ -142,34 +127,5 @@ private final class CountingSource: ByteSource {
         let count = try source.read(into: buffer)
         onBytes(count)
         return count
-    }
-}
-
-/// A regular file opened by path, with its attributes.
-public final class FileSource: ByteSource {
-    public let attributes: ObjectAttributes
-    private let file: FileDescriptor
-    private let source: DescriptorSource
-
-    /// - Throws: `.notFound` when there is no such file, `.invalid` when it is a directory.
-    public init(path: [UInt8]) throws(StoreError) {
-        let place = String(decoding: path, as: UTF8.self)
-        file = try explaining("read the file", at: place) { () throws(SystemError) in try Files.open(path, O_RDONLY) }
-        let file = self.file
-        let status = try explaining("read the file", at: place) { () throws(SystemError) in try Files.status(of: file) }
-        guard status.st_mode & S_IFMT != S_IFDIR else {
-            throw StoreError(
-                .invalid, "read the file", at: place, detail: "it is a directory",
-                advice: "bsctl put -r stores directories")
-        }
-        attributes = ObjectAttributes(
-            kind: .file, mode: UInt16(truncatingIfNeeded: status.st_mode & 0o7777),
-            modifiedNanoseconds: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
-        posix_fadvise(file.number, 0, 0, POSIX_FADV_SEQUENTIAL)
-        source = DescriptorSource(file.number, place: place)
-    }
-
-    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
-        try source.read(into: buffer)
     }
 }

@@ -3,224 +3,182 @@ import Glibc
 /// Restores objects as files, links and directories below one directory, and never outside it: every
 /// step is taken by descriptor, without following links, and nothing that exists is overwritten.
 ///
-/// Directories get their modes and times at the end, so that they can be filled first. Use from one
-/// thread.
+/// A file has mode 0600 until it is whole. Directories are filled before they get their modes and times,
+/// in `finish`. Owners are not kept, so set-user-id and set-group-id bits are not given to files: they
+/// would act for whoever restores. Use from one thread.
 public final class TreeWriter: ObjectReceiver {
-    public private(set) var failures: [(key: Key, error: StoreError)] = []
+    public private(set) var failures: [TreeGetReport.Failure] = []
     private let place: String
     private let prefix: [UInt8]
     private let root: FileDescriptor
-    /// The directory of the file before: files come in key order.
-    private var parent: (path: [[UInt8]], descriptor: FileDescriptor)?
-    private var file: FileDescriptor?
-    private var target: [UInt8] = []
-    private var directories: [(path: [[UInt8]], attributes: ObjectAttributes)] = []
-    private var onBytes: (Int) -> Void
+    /// The way to the directory used last: keys come in order, so the next one is near.
+    private var way: [(name: [UInt8], descriptor: FileDescriptor)] = []
+    private var current: Current?
+    private var directories: [(key: Key, path: [[UInt8]], attributes: ObjectAttributes)] = []
+    private let onBytes: (Int) -> Void
 
-    /// Restores below `path`, which is made when it is not there.
-    ///
-    /// - Parameter prefix: what is taken off the front of keys.
-    public init(path: [UInt8], prefix: [UInt8], onBytes: @escaping (Int) -> Void = { _ in }) throws(StoreError) {
-        place = String(decoding: path, as: UTF8.self)
-        root = try explaining("write to the directory", at: place) { () throws(SystemError) in
+    /// The object being restored.
+    private struct Current {
+        let path: [[UInt8]]
+        /// Open while it is a file that is being written.
+        var file: FileDescriptor?
+        /// The target as far as it is read, while it is a link.
+        var target: [UInt8] = []
+    }
+
+    /// Restores below `path`, which is made when it is not there, what is at or under `prefix`.
+    public init(
+        path: [UInt8], prefix: Key, onBytes: @escaping (Int) -> Void = { _ in }
+    ) throws(StoreError) {
+        let place = String(decoding: path, as: UTF8.self)
+        root = try explainingOutput("write to the directory", at: place) { () throws(SystemError) in
             _ = try Files.makeDirectory(path, mode: 0o777)
             return try Files.open(path, O_RDONLY | O_DIRECTORY)
         }
-        var prefix = prefix
-        while prefix.last == UInt8(ascii: "/") { prefix.removeLast() }
-        self.prefix = prefix
+        self.place = place
+        self.prefix = TreePath.trimmed(prefix.bytes)
         self.onBytes = onBytes
     }
 
     public func begin(_ object: ObjectVersion) throws(StoreError) {
-        let path = try components(of: object)
-        switch object.attributes.kind {
+        current = nil
+        let kind = object.attributes.kind
+        let path: [[UInt8]]
+        do throws(TreePath.Refusal) {
+            path = try TreePath.names(of: object.key, isDirectory: kind == .directory, below: prefix)
+        } catch {
+            throw StoreError(
+                .invalid, "restore \(object.key)", at: place, detail: error.reason,
+                advice: "get this key by itself: bsctl get KEY FILE")
+        }
+        switch kind {
         case .directory:
-            _ = try directory(path, for: object)
-            directories.append((path, object.attributes))
+            // Closed to others until it gets its own mode: what is in it may not be theirs to read.
+            _ = try directory(path[...], lastMode: 0o700)
+            directories.append((object.key, path, object.attributes))
         case .symbolicLink:
-            target = []
+            current = Current(path: path)
         case .file:
-            guard let name = path.last else { throw refusal(object, "it names the directory itself") }
-            let parent = try directory(Array(path.dropLast()), for: object)
-            file = try explaining("create the file", at: text(path)) { () throws(SystemError) in
-                try Files.open(name, in: parent, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+            let parent = try directory(path.dropLast())
+            let file = try explainingOutput("create the file", at: text(path)) { () throws(SystemError) in
+                try Files.open(path[path.count - 1], in: parent, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
             }
+            current = Current(path: path, file: file)
         }
     }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         onBytes(bytes.count)
-        if let file {
-            try explaining("write the file", at: place) { () throws(SystemError) in
+        guard let current else { return }
+        if let file = current.file {
+            try explainingOutput("write the file", at: text(current.path)) { () throws(SystemError) in
                 try Files.write([bytes], to: file.number)
             }
         } else {
-            guard target.count + bytes.count <= 4096 else {
+            guard current.target.count + bytes.count <= Files.maximumLinkTargetBytes else {
                 throw StoreError(
-                    .corrupt, "restore a symbolic link", at: place, detail: "its target is longer than 4,096 bytes")
+                    .invalid, "restore a symbolic link", at: text(current.path),
+                    detail: "its target is longer than \(Files.maximumLinkTargetBytes) bytes")
             }
-            target += bytes
+            self.current?.target += bytes
         }
     }
 
     public func end(_ object: ObjectVersion) throws(StoreError) {
-        let path = try components(of: object)
-        switch object.attributes.kind {
-        case .directory: break
-        case .symbolicLink:
-            guard let name = path.last else { throw refusal(object, "it names the directory itself") }
-            let parent = try directory(Array(path.dropLast()), for: object)
-            let target = self.target
-            try explaining("create the link", at: text(path)) { () throws(SystemError) in
-                try Files.makeLink(name, in: parent, target: target)
+        guard let current else { return }
+        let path = current.path
+        if let file = current.file {
+            try explainingOutput("finish the file", at: text(path)) { () throws(SystemError) in
+                try Files.set(object.attributes.restorable, of: file)
+                try file.close()
+            }
+        } else {
+            let parent = try directory(path.dropLast())
+            try explainingOutput("create the link", at: text(path)) { () throws(SystemError) in
+                let name = path[path.count - 1]
+                try Files.makeLink(name, in: parent, target: current.target)
                 if let time = object.attributes.modifiedNanoseconds {
                     try Files.setModified(name, in: parent, nanoseconds: time)
                 }
             }
-        case .file:
-            guard let file else { return }
-            self.file = nil
-            try explaining("finish the file", at: text(path)) { () throws(SystemError) in
-                try Files.set(object.attributes, of: file)
-                try file.close()
-            }
         }
+        self.current = nil
     }
 
     public func fail(_ object: ObjectVersion, _ error: StoreError) {
-        failures.append((object.key, error))
-        guard file != nil else { return }
-        // Half a file must not pass for one.
-        file = nil
-        guard let path = try? components(of: object), let name = path.last,
-            let parent = try? directory(Array(path.dropLast()), for: object)
-        else { return }
-        try? Files.remove(name, in: parent)
+        failures.append(TreeGetReport.Failure(key: object.key, error: error))
+        // Half a file must not pass for one. What is removed was created here.
+        if let current, current.file != nil, let name = current.path.last,
+            let parent = try? directory(current.path.dropLast())
+        {
+            try? Files.remove(name, in: parent)
+        }
+        current = nil
     }
 
-    /// Gives directories their modes and times, the deepest first.
+    /// Gives directories their modes and times, what is deeper first: a mode may close the way.
     public func finish() {
-        for (path, attributes) in directories.sorted(by: { $0.path.count > $1.path.count }) {
-            guard let descriptor = try? walk(path, creating: false) else { continue }
-            try? Files.set(attributes, of: descriptor)
+        let deepestFirst = directories.sorted { left, right in
+            right.path.lexicographicallyPrecedes(left.path) { $0.lexicographicallyPrecedes($1) }
         }
-    }
-
-    /// The names below the target that the key stands for.
-    private func components(of object: ObjectVersion) throws(StoreError) -> [[UInt8]] {
-        let slash = UInt8(ascii: "/")
-        var rest = object.key.bytes[...]
-        if rest.starts(with: prefix) {
-            rest = rest.dropFirst(prefix.count)
-            if rest.isEmpty {
-                // The prefix is an object itself: it goes by its last name.
-                rest = object.key.bytes[(object.key.bytes.lastIndex(of: slash).map { $0 + 1 } ?? 0)...]
-            } else if rest.first == slash, !prefix.isEmpty {
-                rest = rest.dropFirst()
+        for (key, path, attributes) in deepestFirst {
+            do throws(StoreError) {
+                let descriptor = try directory(path[...])
+                try explainingOutput("set mode and time of the directory", at: text(path)) {
+                    () throws(SystemError) in
+                    try Files.set(attributes.restorable, of: descriptor)
+                }
+            } catch {
+                failures.append(TreeGetReport.Failure(key: key, error: error))
             }
         }
-        var isDirectory = object.attributes.kind == .directory
-        if isDirectory, rest.last == slash || rest.isEmpty {
-            rest = rest.last == slash ? rest.dropLast() : rest
-        } else {
-            isDirectory = false
-        }
-        if rest.isEmpty, isDirectory { return [] }
-        let parts = rest.split(separator: slash, omittingEmptySubsequences: false).map(Array.init)
-        for part in parts {
-            guard !part.isEmpty else { throw refusal(object, "a part of the path is empty") }
-            guard part != Array(".".utf8), part != Array("..".utf8) else {
-                throw refusal(object, "the path leaves the directory")
+        directories = []
+        way = []
+    }
+
+    /// The directory at `path` below the root, made where it is not there; `lastMode` is for the last name.
+    private func directory(
+        _ path: ArraySlice<[UInt8]>, lastMode: mode_t = 0o777
+    ) throws(StoreError) -> FileDescriptor {
+        var known = 0
+        while known < way.count, known < path.count, way[known].name == path[path.startIndex + known] { known += 1 }
+        way.removeLast(way.count - known)
+        for (depth, name) in path.enumerated().dropFirst(known) {
+            let parent = way.last?.descriptor ?? root
+            let mode = depth == path.count - 1 ? lastMode : 0o777
+            let child = try explainingOutput("make the directory", at: text(Array(path))) {
+                () throws(SystemError) in
+                _ = try Files.makeDirectory(name, in: parent, mode: mode)
+                return try Files.open(name, in: parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             }
-            guard part.count <= 255 else { throw refusal(object, "a part of the path is longer than 255 bytes") }
+            way.append((name, child))
         }
-        return parts
-    }
-
-    private func refusal(_ object: ObjectVersion, _ detail: String) -> StoreError {
-        StoreError(
-            .invalid, "restore \(object.key)", at: place, detail: detail,
-            advice: "get this key by itself: bsctl get KEY FILE")
-    }
-
-    private func directory(_ path: [[UInt8]], for object: ObjectVersion) throws(StoreError) -> FileDescriptor {
-        if let parent, parent.path == path { return parent.descriptor }
-        let descriptor = try explaining("make the directory", at: text(path)) { () throws(SystemError) in
-            try walk(path, creating: true)
-        }
-        parent = (path, descriptor)
-        return descriptor
-    }
-
-    private func walk(_ path: [[UInt8]], creating: Bool) throws(SystemError) -> FileDescriptor {
-        var current = root
-        for name in path {
-            if creating { _ = try Files.makeDirectory(name, in: current, mode: 0o700 | 0o077) }
-            current = try Files.open(name, in: current, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        }
-        return current
+        return way.last?.descriptor ?? root
     }
 
     private func text(_ path: [[UInt8]]) -> String {
-        place + "/" + path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
+        path.reduce(place) { $0 + "/" + String(decoding: $1, as: UTF8.self) }
     }
 }
 
-/// Restores one object to a file: under a temporary name until it is whole, then renamed without
-/// replacing anything.
-public final class FileSink: ByteSink {
-    private let path: [UInt8]
-    private let directory: FileDescriptor
-    private let temporary: [UInt8]
-    private let file: FileDescriptor
-    private var isFinished = false
-
-    /// - Throws: `.exists` when there is something at `path`.
-    public init(path: [UInt8]) throws(StoreError) {
-        let place = String(decoding: path, as: UTF8.self)
-        let slash = path.lastIndex(of: UInt8(ascii: "/"))
-        let name = slash.map { Array(path[($0 + 1)...]) } ?? path
-        let parent = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
-        let directory = try explaining("create the file", at: place) { () throws(SystemError) in
-            try Files.open(parent, O_RDONLY | O_DIRECTORY)
-        }
-        let existing = try explaining("create the file", at: place) { () throws(SystemError) in
-            try Files.status(of: name, in: directory)
-        }
-        guard existing == nil, !name.isEmpty else {
-            throw StoreError(
-                .exists, "create the file", at: place, detail: "it exists already",
-                advice: "name another file, or - for standard output")
-        }
-        temporary = Array(".bsctl-\(getpid())-".utf8) + name.prefix(200)
-        let temporaryName = temporary
-        file = try explaining("create the file", at: place) { () throws(SystemError) in
-            try Files.open(temporaryName, in: directory, O_WRONLY | O_CREAT | O_EXCL, mode: 0o666)
-        }
-        self.path = name
-        self.directory = directory
+extension ObjectAttributes {
+    /// Without the bits that would make a file act for whoever restores it.
+    var restorable: ObjectAttributes {
+        var result = self
+        if kind == .file { result.mode = mode.map { $0 & 0o1777 } }
+        return result
     }
+}
 
-    deinit { if !isFinished { try? Files.remove(temporary, in: directory) } }
-
-    public func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
-        let file = self.file
-        try explaining("write the file", at: text) { () throws(SystemError) in
-            try Files.write([bytes], to: file.number)
-        }
+/// Runs a call that creates or writes. That a directory is not there is no missing key.
+func explainingOutput<Value>(
+    _ operation: @autoclosure () -> String, at place: @autoclosure () -> String,
+    _ body: () throws(SystemError) -> Value
+) throws(StoreError) -> Value {
+    do throws(SystemError) {
+        return try body()
+    } catch {
+        let code = error.code == .notFound ? .io : error.code
+        throw StoreError(code, operation(), at: place(), detail: "", cause: error)
     }
-
-    /// Gives the file its attributes and its name.
-    public func finish(_ attributes: ObjectAttributes) throws(StoreError) {
-        let (file, directory, temporary, path) = (file, directory, temporary, path)
-        try explaining("finish the file", at: text) { () throws(SystemError) in
-            try Files.set(attributes, of: file)
-            try file.close()
-            try Files.rename(temporary, in: directory, to: path, in: directory, replacing: false)
-        }
-        isFinished = true
-    }
-
-    private var text: String { String(decoding: path, as: UTF8.self) }
 }

@@ -13,16 +13,11 @@ enum Opening {
             executor: ThreadedExecutor())
     }
 
-    static func options(_ invocation: Invocation) throws -> Store.Options {
+    static func options(_ invocation: Invocation) -> Store.Options {
         var options = Store.Options()
-        if let text = try invocation.text("lock-wait") {
-            guard let seconds = Double(text), seconds >= 0, seconds <= 1e9 else {
-                throw UsageError(description: "--lock-wait \(text): expected seconds")
-            }
-            options.lockWaitSeconds = seconds
-        }
-        options.minimumShards = try invocation.number("min-shards", in: 1...64).map(Int.init)
-        if !invocation.has("quiet") {
+        if let seconds = invocation[Options.lockWait] { options.lockWaitSeconds = seconds }
+        options.minimumShards = invocation[Options.minimumShards]
+        if !invocation.has(Options.quiet) {
             options.onWait = { Terminal.warning("waiting for \($0)") }
         }
         return options
@@ -34,7 +29,7 @@ enum Opening {
     ) throws -> ExitCode {
         let progress = ProgressLine(invocation)
         let store = try Store.open(
-            try environment(invocation), access: access, options: try options(invocation), progress: progress.handler)
+            try environment(invocation), access: access, options: options(invocation), progress: progress.handler)
         progress.clear()
         defer { store.close() }
         for notice in store.notices { Terminal.warning(notice) }
@@ -42,11 +37,8 @@ enum Opening {
     }
 
     private static func home(_ invocation: Invocation) throws -> String {
-        if let path = try invocation.text("store") { return path }
-        if let value = getenv("BSCTL_STORE") {
-            let path = String(cString: value)
-            if !path.isEmpty { return path }
-        }
+        if let path = invocation[Options.store] { return path }
+        if let value = getenv("BSCTL_STORE"), value.pointee != 0 { return String(cString: value) }
         if access("store.json", F_OK) == 0 { return "." }
         throw StoreError(
             .notFound, "find the store", detail: "this directory is no store's home",
@@ -55,5 +47,13 @@ enum Opening {
 }
 
 extension Invocation {
-    func key(_ index: Int) throws -> Key { try Key(operands[index]) }
+    func key(_ index: Int) throws(StoreError) -> Key { try Key(operands[index]) }
+
+    /// An operand that must be text: the path of a home or of a device.
+    func path(_ index: Int) throws(UsageError) -> String {
+        guard let path = String(validating: operands[index], as: UTF8.self), !path.isEmpty else {
+            throw UsageError(description: "the path of a home or device must be UTF-8 and not empty")
+        }
+        return path
+    }
 }

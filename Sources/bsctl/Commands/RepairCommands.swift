@@ -8,24 +8,25 @@ enum RepairCommands {
             let progress = ProgressLine(invocation)
             let report = try store.repair(progress: progress.handler)
             progress.clear()
-            if invocation.has("json") {
+            if invocation.has(Options.json) {
                 Terminal.print(JSON.fields(fields(report)).text)
-            } else if !invocation.has("quiet") {
+            } else if !invocation.has(Options.quiet) {
                 for line in text(report) { Terminal.print(line) }
             }
+            adviseReplacing(store)
             return tell(report)
         }
     }
 
     static func scrub(_ invocation: Invocation) throws -> ExitCode {
-        let repairs = invocation.has("repair")
+        let repairs = invocation.has(Options.repair)
         return try Opening.withStore(invocation, repairs ? .write : .read) { store in
             let progress = ProgressLine(invocation)
             let report = try store.scrub(repairing: repairs, progress: progress.handler)
             progress.clear()
-            if invocation.has("json") {
+            if invocation.has(Options.json) {
                 Terminal.print(json(report))
-            } else if !invocation.has("quiet") {
+            } else if !invocation.has(Options.quiet) {
                 Terminal.print(
                     "\(report.shards) shards read from the medium, \(Size.text(report.bytes)) in "
                         + "\(Size.decimals(report.seconds, 1)) s: \(report.problems.count) damaged or missing")
@@ -38,7 +39,7 @@ enum RepairCommands {
                 }
                 if let repair = report.repair { for line in text(repair) { Terminal.print(line) } }
             }
-            for key in report.lostKeys { Terminal.error("lost: \(key)") }
+            for key in report.lostKeys { Terminal.error("lost: ", key) }
             if !report.lostBlocks.isEmpty { return .lost }
             if let repair = report.repair {
                 // Damage was found, even where it is mended now.
@@ -52,10 +53,10 @@ enum RepairCommands {
     static func rebuildIndex(_ invocation: Invocation) throws -> ExitCode {
         let progress = ProgressLine(invocation)
         let report = try Store.rebuildIndex(
-            try Opening.environment(invocation), options: try Opening.options(invocation), progress: progress.handler)
+            try Opening.environment(invocation), options: Opening.options(invocation), progress: progress.handler)
         progress.clear()
         for notice in report.notices { Terminal.warning(notice) }
-        if invocation.has("json") {
+        if invocation.has(Options.json) {
             Terminal.print(
                 JSON.object([
                     ("commits", .integer(report.commits)), ("blocks", .integer(report.blocks)),
@@ -63,7 +64,7 @@ enum RepairCommands {
                     ("missingCommits", .array(report.missingCommits.map { .string($0) })),
                     ("seconds", .number(report.seconds)),
                 ]))
-        } else if !invocation.has("quiet") {
+        } else if !invocation.has(Options.quiet) {
             Terminal.print(
                 "rebuilt from the shards in \(Size.decimals(report.seconds, 1)) s: \(report.commits) commits, "
                     + "\(report.blocks) blocks, \(report.chunks) chunks, \(report.versions) versions")
@@ -72,19 +73,19 @@ enum RepairCommands {
     }
 
     static func recover(_ invocation: Invocation) throws -> ExitCode {
-        guard invocation.has("abandon") else {
+        guard invocation.has(Options.abandon) else {
             throw UsageError(description: "bsctl recover --abandon gives up commits in doubt; bsctl status lists them")
         }
         return try Opening.withStore(invocation, .write) { store in
             let report = try store.abandonDoubt()
-            if invocation.has("json") {
+            if invocation.has(Options.json) {
                 Terminal.print(
                     JSON.object([
                         (
                             "abandoned",
                             .array(
                                 report.commits.map {
-                                    .fields([("commit", .bytes($0.number)), ("keys", JSON.keys($0.keys))])
+                                    .fields([("commit", .unsigned($0.number)), ("keys", JSON.keys($0.keys))])
                                 })
                         )
                     ]))
@@ -92,18 +93,28 @@ enum RepairCommands {
                 Terminal.print("no commit is in doubt")
             } else {
                 for commit in report.commits {
-                    Terminal.print(
-                        "gave up commit \(commit.number): \(commit.keys.map(\.description).joined(separator: ", "))")
+                    Terminal.print("gave up commit \(commit.number), which held")
+                    for key in commit.keys { Terminal.print("  ", key) }
                 }
             }
             return .done
         }
     }
 
+    /// A store that is no sandbox never writes where a device's identity is missing: a disk that is not
+    /// mounted must not be taken for an empty one.
+    private static func adviseReplacing(_ store: Store) {
+        for device in store.devices where !device.state.isInService {
+            Terminal.warning(
+                "\(device.label) is \(device.state); bring it back, or put an empty directory in its place: "
+                    + "bsctl device replace \(device.label) [DIR]")
+        }
+    }
+
     /// Complaints on standard error, and the exit code.
     private static func tell(_ report: RepairReport) -> ExitCode {
         for error in report.errors.prefix(20) { Terminal.warning(error) }
-        for key in report.lostKeys { Terminal.error("lost: \(key)") }
+        for key in report.lostKeys { Terminal.error("lost: ", key) }
         if !report.lostBlocks.isEmpty { return .lost }
         return report.owedShards == 0 && report.errors.isEmpty ? .done : .degraded
     }
@@ -127,7 +138,7 @@ enum RepairCommands {
     private static func fields(_ report: RepairReport) -> [(String, JSON)] {
         [
             ("checkedBlocks", .integer(report.checkedBlocks)), ("repairedShards", .integer(report.repairedShards)),
-            ("writtenBytes", .bytes(report.writtenBytes)), ("owedShards", .integer(report.owedShards)),
+            ("writtenBytes", .unsigned(report.writtenBytes)), ("owedShards", .integer(report.owedShards)),
             ("lostBlocks", .array(report.lostBlocks.map { .string($0.description) })),
             ("lostKeys", JSON.keys(report.lostKeys)),
             ("replacedDevices", .array(report.replacedDevices.map { .string($0) })),
@@ -137,7 +148,7 @@ enum RepairCommands {
 
     private static func json(_ report: ScrubReport) -> String {
         JSON.object([
-            ("shards", .integer(report.shards)), ("bytes", .bytes(report.bytes)),
+            ("shards", .integer(report.shards)), ("bytes", .unsigned(report.bytes)),
             (
                 "problems",
                 .array(

@@ -3,71 +3,85 @@ import BlockStore
 /// simulate disk-loss and simulate bit-rot.
 enum SimulateCommands {
     static func diskLoss(_ invocation: Invocation) throws -> ExitCode {
-        let count = try invocation.number("count", in: 1...1024).map(Int.init)
+        let count = invocation[Options.lossCount]
         guard (count == nil) != invocation.operands.isEmpty else {
             throw UsageError(description: "name devices, or say how many with --count N")
         }
-        let random = SeededRandom(try seed(invocation))
+        let random = SeededRandom(seed(invocation))
         return try Opening.withStore(invocation, .write) { store in
             try requireSandbox(store, invocation)
-            var chosen: [DeviceInfo]
-            if let count {
-                var present = store.devices.filter(\.state.isInService)
-                guard count <= present.count else {
-                    throw UsageError(description: "--count \(count): only \(present.count) devices are in service")
-                }
-                chosen = []
-                for _ in 0..<count { chosen.append(present.remove(at: Int(random.next() % UInt64(present.count)))) }
-            } else {
-                chosen = try invocation.operands.map { try StoreCommands.device($0, store) }
-            }
+            let chosen = try count.map { try choose($0, store, random) } ?? named(invocation.operands, store)
             let forecast = try store.forecast(losing: Set(chosen.map(\.id)))
-            guard forecast.lostBlocks == 0 || invocation.has("force") else {
-                throw StoreError(
-                    .invalid, "destroy \(chosen.map(\.label).joined(separator: ", "))",
-                    detail: "\(forecast.lostBlocks) of \(forecast.blocks) blocks would be lost for good",
-                    advice: "repair first, choose fewer devices, or insist with --force")
-            }
+            try requireSurvival(forecast, "destroying \(chosen.map(\.label).joined(separator: ", ")) (seed \(random.seed))", invocation)
             let report = try store.destroyDevices(chosen.map(\.id))
-            return tell(report, invocation, "destroyed", random.seed)
+            return tell(report, "destroyed", count == nil ? nil : random.seed, invocation)
         }
     }
 
     static func bitRot(_ invocation: Invocation) throws -> ExitCode {
-        guard let count = try invocation.number("count", in: 1...1_000_000) else {
+        guard let count = invocation[Options.bitCount] else {
             throw UsageError(description: "say how many bits with --count N")
         }
-        let random = SeededRandom(try seed(invocation))
+        let random = SeededRandom(seed(invocation))
         return try Opening.withStore(invocation, .write) { store in
             try requireSandbox(store, invocation)
-            let report = try store.rotBits(count: Int(count), random: random)
-            return tell(report, invocation, "flipped", random.seed)
+            let plan = try store.planBitRot(count: count, random: random)
+            let forecast = try store.forecast(losing: [], and: plan.shards)
+            try requireSurvival(forecast, "flipping \(count) bits (seed \(random.seed))", invocation)
+            return tell(try store.rotBits(plan), "flipped", random.seed, invocation)
         }
     }
 
-    private static func requireSandbox(_ store: Store, _ invocation: Invocation) throws {
-        guard store.configuration.isSandbox || invocation.has("destroy-real-data") else {
-            throw StoreError(
-                .invalid, "simulate a loss", detail: "this store is no sandbox: its data is real",
-                advice: "make a sandbox with bsctl init HOME --disks 6, or insist with --destroy-real-data")
+    private static func choose(_ count: Int, _ store: Store, _ random: SeededRandom) throws -> [DeviceInfo] {
+        var present = store.devices.filter(\.state.isInService)
+        guard count <= present.count else {
+            throw UsageError(description: "--count \(count): only \(present.count) devices are in service")
+        }
+        return (0..<count).map { _ in present.remove(at: Int(random.next() % UInt64(present.count))) }
+    }
+
+    private static func named(_ names: [[UInt8]], _ store: Store) throws -> [DeviceInfo] {
+        var chosen: [DeviceInfo] = []
+        for name in names {
+            let device = try StoreCommands.device(name, store)
+            if !chosen.contains(device) { chosen.append(device) }
+        }
+        return chosen
+    }
+
+    private static func requireSandbox(_ store: Store, _ invocation: Invocation) throws(Refusal) {
+        guard store.configuration.isSandbox || invocation.has(Options.destroyRealData) else {
+            throw Refusal(
+                description: "this store is no sandbox: its data is real; make a sandbox with "
+                    + "bsctl init HOME --disks 6, or insist with --destroy-real-data")
         }
     }
 
-    private static func seed(_ invocation: Invocation) throws -> UInt64 {
-        try invocation.number("seed", in: 0...UInt64.max) ?? SystemRandom().next() % 1_000_000_000
+    private static func requireSurvival(
+        _ forecast: LossForecast, _ what: String, _ invocation: Invocation
+    ) throws(Refusal) {
+        guard forecast.lostBlocks == 0 || invocation.has(Options.force) else {
+            throw Refusal(
+                description: "\(what) could lose \(forecast.lostBlocks) of \(forecast.blocks) blocks for good; "
+                    + "repair first, ask for less, or insist with --force")
+        }
     }
 
-    private static func tell(_ report: SandboxReport, _ invocation: Invocation, _ verb: String, _ seed: UInt64)
-        -> ExitCode
-    {
-        if invocation.has("json") {
+    private static func seed(_ invocation: Invocation) -> UInt64 {
+        invocation[Options.seed] ?? SystemRandom().next() % 1_000_000_000
+    }
+
+    private static func tell(
+        _ report: SandboxReport, _ verb: String, _ seed: UInt64?, _ invocation: Invocation
+    ) -> ExitCode {
+        if invocation.has(Options.json) {
             Terminal.print(
                 JSON.object([
-                    (verb, .array(report.damage.map { .string($0) })), ("seed", .string(String(seed))),
+                    (verb, .array(report.damage.map { .string($0) })), ("seed", seed.map { .unsigned($0) } ?? .null),
                 ]))
-        } else if !invocation.has("quiet") {
+        } else if !invocation.has(Options.quiet) {
             for damage in report.damage { Terminal.print("\(verb) \(damage)") }
-            Terminal.print("seed \(seed)")
+            if let seed { Terminal.print("seed \(seed)") }
         }
         return .done
     }

@@ -1,0 +1,56 @@
+import Glibc
+
+/// A file opened by path, with the attributes it has; closed with the last reference.
+public final class FileSource: ByteSource {
+    public let attributes: ObjectAttributes
+    private let file: FileDescriptor
+    private let source: DescriptorSource
+
+    /// - Throws: `.input` when it cannot be opened, or is a directory.
+    public convenience init(path: [UInt8]) throws(StoreError) {
+        let place = String(decoding: path, as: UTF8.self)
+        let file = try explainingInput(place) { () throws(SystemError) in try Files.open(path, O_RDONLY) }
+        let status = try explainingInput(place) { () throws(SystemError) in try Files.status(of: file) }
+        guard status.st_mode & S_IFMT != S_IFDIR else {
+            throw StoreError(
+                .input, "read the file", at: place, detail: "it is a directory",
+                advice: "bsctl put -r stores directories")
+        }
+        self.init(file, status, place: place)
+    }
+
+    /// A file that is open already.
+    init(_ file: FileDescriptor, _ status: stat, place: String) {
+        self.file = file
+        // A pipe's mode and time say nothing about what comes through it.
+        attributes =
+            status.st_mode & S_IFMT == S_IFREG ? ObjectAttributes(.file, status) : ObjectAttributes()
+        // Not worth a call for what the first read-ahead covers anyway.
+        if status.st_size > 128 << 10 { posix_fadvise(file.number, 0, 0, POSIX_FADV_SEQUENTIAL) }
+        source = DescriptorSource(file.number, place: place)
+    }
+
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
+        try source.read(into: buffer)
+    }
+}
+
+extension ObjectAttributes {
+    init(_ kind: ObjectKind, _ status: stat) {
+        self.init(
+            kind: kind, mode: UInt16(truncatingIfNeeded: status.st_mode & 0o7777),
+            modifiedNanoseconds: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
+    }
+}
+
+/// Runs a call on what is to be stored. Its failure is always the input's: a file that is not there is
+/// no missing key.
+func explainingInput<Value>(
+    _ place: @autoclosure () -> String, _ body: () throws(SystemError) -> Value
+) throws(StoreError) -> Value {
+    do throws(SystemError) {
+        return try body()
+    } catch {
+        throw StoreError(.input, "read the file", at: place(), detail: "", cause: error)
+    }
+}

@@ -1,0 +1,44 @@
+/// Every option there is, with the type of its value.
+enum Options {
+    static let store = Option("store", short: "s", "HOME", .text, "the store's home (else $BSCTL_STORE, else here)")
+    static let lockWait = Option("lock-wait", "SECONDS", .seconds, "how long to wait for another writer (60)")
+    static let json = Option("json", "one JSON document on standard output")
+    static let quiet = Option("quiet", short: "q", "no progress and no reports")
+
+    static let everywhere: [any AnyOption] = [store, lockWait, json, quiet]
+
+    static let recursive = Option("recursive", short: "r", "a directory and everything in it")
+    static let minimumShards = Option(
+        "min-shards", "N", .count(1...64), "acknowledge nothing with fewer shards a block than N")
+
+    static let disks = Option("disks", "N", .count(1...1024), "make a sandbox with N directories as disks, for trials")
+    static let device = Option(
+        "device", "DIR", .text, isRepeatable: true, "an empty directory on a disk of its own")
+    static let profile = Option("profile", "P", .profile, "K data and M parity shards, as rs:K+M (rs:4+2)")
+    static let chunkSize = Option(
+        "chunk-size", "SIZE", .size(4 << 10...4 << 20), "average chunk, a power of two (64KiB)")
+
+    static let delete = Option("delete", "with -r: delete keys under PREFIX that DIR does not have")
+    static let length = Option(
+        "length", "N", .number(0...UInt64(Int64.max)), "refuse input that is not exactly N bytes")
+    static let fromCommand = Option("from-command", "store what CMD prints, and nothing unless it exits 0")
+
+    static let range = Option("range", "FIRST-LAST", .byteRange, "only these bytes, counted from 0")
+    static let version = Option("version", "V", .version, "an older version, as bsctl ls --versions names it")
+
+    static let long = Option("long", short: "l", "with kind, version, size and time")
+    static let versions = Option("versions", "old versions and delete markers too")
+    static let dryRun = Option("dry-run", "only say what would be deleted")
+
+    static let repair = Option("repair", "and repair what is bad")
+    static let abandon = Option("abandon", "say goodbye to what may have been acknowledged and cannot be read")
+
+    static let lossCount = Option("count", "N", .count(1...1024), "so many devices, at random")
+    static let bitCount = Option("count", "N", .count(1...1_000_000), "so many bits")
+    static let seed = Option("seed", "S", .number(0...UInt64.max), "choose the same again")
+    static let force = Option("force", "beyond what the store survives: data is lost")
+    static let destroyRealData = Option("destroy-real-data", "also in a store that is no sandbox")
+
+    static let size = Option("size", "BYTES", .size(1 << 20...1 << 36), "data to encode from memory (512MiB)")
+    static let threads = Option("threads", "N", .count(1...256), "so many at once (1)")
+}

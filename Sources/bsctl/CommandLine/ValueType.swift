@@ -1,0 +1,113 @@
+import BlockStore
+import Erasure
+
+/// How the value of an option is read. Errors say what was expected, and what may have been meant.
+struct ValueType<Value: Sendable>: Sendable {
+    let read: @Sendable ([UInt8]) throws(UsageError) -> Value
+
+    init(_ read: @escaping @Sendable ([UInt8]) throws(UsageError) -> Value) { self.read = read }
+}
+
+extension ValueType<String> {
+    static var text: Self { ValueType { bytes throws(UsageError) in try utf8(bytes) } }
+}
+
+extension ValueType<UInt64> {
+    /// A whole number within `range`.
+    static func number(_ range: ClosedRange<UInt64>) -> Self {
+        ValueType { bytes throws(UsageError) in
+            guard let value = UInt64(try utf8(bytes)), range.contains(value) else {
+                throw UsageError(
+                    description: range.upperBound == .max
+                        ? "expected a whole number"
+                        : "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+            }
+            return value
+        }
+    }
+}
+
+extension ValueType<Int> {
+    static func count(_ range: ClosedRange<Int>) -> Self {
+        ValueType { bytes throws(UsageError) in
+            guard let value = Int(try utf8(bytes)), range.contains(value) else {
+                throw UsageError(
+                    description: "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+            }
+            return value
+        }
+    }
+
+    /// A number of bytes: "4096", "64KiB", "10GB".
+    static func size(_ range: ClosedRange<Int>) -> Self {
+        ValueType { bytes throws(UsageError) in
+            let text = try utf8(bytes)
+            guard let value = Size.parse(text) else {
+                throw UsageError(
+                    description: "expected a size such as 4096, 64KiB, 1MiB or 10GB" + Size.suggestion(for: text))
+            }
+            guard range.contains(value) else {
+                throw UsageError(
+                    description: "expected \(Size.text(range.lowerBound)) to \(Size.text(range.upperBound))")
+            }
+            return value
+        }
+    }
+}
+
+extension ValueType<Double> {
+    static var seconds: Self {
+        ValueType { bytes throws(UsageError) in
+            guard let value = Double(try utf8(bytes)), value >= 0, value <= 1e9 else {
+                throw UsageError(description: "expected a number of seconds, such as 30 or 0.5")
+            }
+            return value
+        }
+    }
+}
+
+extension ValueType<Profile> {
+    static var profile: Self {
+        ValueType { bytes throws(UsageError) in
+            let text = try utf8(bytes)
+            do throws(ProfileError) {
+                return try Profile(text)
+            } catch {
+                let usual = ["rs:2+1", "rs:4+2", "rs:6+3", "rs:8+3", "rs:8+4", "rs:10+4", "rs:17+3"]
+                throw UsageError(description: error.description + Suggestion.text(text, usual, prefix: ""))
+            }
+        }
+    }
+}
+
+extension ValueType<ClosedRange<UInt64>> {
+    /// "FIRST-LAST", both counted from 0.
+    static var byteRange: Self {
+        ValueType { bytes throws(UsageError) in
+            let parts = try utf8(bytes).split(separator: "-", omittingEmptySubsequences: false)
+            guard parts.count == 2, let first = UInt64(parts[0]), let last = UInt64(parts[1]), first <= last else {
+                throw UsageError(description: "expected FIRST-LAST, such as 0-1023")
+            }
+            return first...last
+        }
+    }
+}
+
+extension ValueType<RecordIdentity> {
+    static var version: Self {
+        ValueType { bytes throws(UsageError) in
+            let parts = try utf8(bytes).split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count == 2, let commit = UInt64(parts[0]), let ordinal = UInt32(parts[1]) else {
+                throw UsageError(description: "expected COMMIT.ORDINAL, as bsctl ls --versions prints it")
+            }
+            return RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)
+        }
+    }
+}
+
+private func utf8(_ bytes: [UInt8]) throws(UsageError) -> String {
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw UsageError(description: "it is not UTF-8")
+    }
+    return text
+}

@@ -1,0 +1,64 @@
+import BlockStore
+
+/// What a write did, for people and programs.
+enum WriteOutput {
+    static func tell(
+        _ report: WriteReport, _ tree: TreePutReport, seconds: Double, _ invocation: Invocation
+    ) -> ExitCode {
+        for skip in tree.skipped {
+            Terminal.warning("\(String(decoding: skip.path, as: UTF8.self)): \(skip.reason): left out")
+        }
+        for failure in tree.failures { Terminal.error(failure.error.description) }
+        if tree.deletionWithheld {
+            Terminal.warning("--delete deletes nothing, because some files could not be read")
+        }
+        if let debt = report.debt {
+            Terminal.warning("\(debt); what was stored survives less than usual until bsctl repair has run")
+        }
+        if invocation.has(Options.json) {
+            Terminal.print(JSON.object(fields(report, tree, seconds)))
+        } else if !invocation.has(Options.quiet) {
+            Terminal.print(text(report, seconds))
+        }
+        if !tree.failures.isEmpty { return .failed }
+        return report.debt == nil ? .done : .degraded
+    }
+
+    private static func text(_ report: WriteReport, _ seconds: Double) -> String {
+        func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+        var parts: [String] = []
+        if report.objects > 0 || report.unchanged > 0 {
+            var text = "\(count(report.objects, "object")) stored"
+            if report.unchanged > 0 { text += ", \(report.unchanged) unchanged" }
+            text += ": \(Size.text(report.logicalBytes)), new \(Size.text(report.newBytes))"
+            text += ", compressed \(Size.text(report.storedBytes))"
+            if report.storedBytes > 0 { text += " (ratio \(Size.ratio(report.logicalBytes, report.storedBytes)))" }
+            text += ", on devices \(Size.text(report.shardBytes)); \(Size.decimals(seconds, 1)) s, "
+            text += Size.rate(report.logicalBytes, seconds: seconds)
+            parts.append(text)
+        }
+        if report.removed > 0 { parts.append("\(count(report.removed, "key")) deleted") }
+        return parts.isEmpty ? "nothing to do" : parts.joined(separator: "; ")
+    }
+
+    private static func fields(_ report: WriteReport, _ tree: TreePutReport, _ seconds: Double) -> [(String, JSON)] {
+        [
+            ("objects", .integer(report.objects)), ("unchanged", .integer(report.unchanged)),
+            ("removed", .integer(report.removed)), ("logicalBytes", .unsigned(report.logicalBytes)),
+            ("newBytes", .unsigned(report.newBytes)), ("compressedBytes", .unsigned(report.storedBytes)),
+            ("shardBytes", .unsigned(report.shardBytes)),
+            (
+                "ratio",
+                report.storedBytes > 0
+                    ? .number(Double(report.logicalBytes) / Double(report.storedBytes)) : .null
+            ),
+            ("commits", .integer(report.commits)), ("seconds", .number(seconds)), ("debt", .optional(report.debt)),
+            ("failed", .array(tree.failures.map { JSON.failure(JSON.bytes("path", $0.path), $0.error) })),
+            (
+                "skipped",
+                .array(tree.skipped.map { .fields([JSON.bytes("path", $0.path), ("reason", .string($0.reason))]) })
+            ),
+            ("deletionWithheld", .bool(tree.deletionWithheld)),
+        ]
+    }
+}
