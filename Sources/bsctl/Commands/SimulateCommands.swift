@@ -12,7 +12,8 @@ enum SimulateCommands {
             try requireSandbox(store, invocation)
             let chosen = try count.map { try choose($0, store, random) } ?? named(invocation.operands, store)
             let forecast = try store.forecast(losing: Set(chosen.map(\.id)))
-            try requireSurvival(forecast, "destroying \(chosen.map(\.label).joined(separator: ", ")) (seed \(random.seed))", invocation)
+            try requireSurvival(
+                forecast, "destroying \(chosen.map(\.label).joined(separator: ", ")) (seed \(random.seed))", invocation)
             let report = try store.destroyDevices(chosen.map(\.id))
             return tell(report, "destroyed", count == nil ? nil : random.seed, invocation)
         }

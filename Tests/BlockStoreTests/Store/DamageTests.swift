@@ -92,6 +92,22 @@ final class DamageTests: XCTestCase {
         }
     }
 
+    func testADamagedDeviceDocumentIsToldAndWrittenAnew() throws {
+        let world = try makeWorld("rs:2+1", devices: 3)
+        let before = world.state.disks["disk-2"]?.content(DocumentName.device.rawValue)
+        for change: (inout [UInt8]) -> Void in [
+            { $0[100] ^= 1 }, { $0.removeAll() }, { $0.removeLast(50) }, { $0 = SeededRandom.bytes(300, seed: 2) },
+        ] {
+            world.state.disks["disk-2"]?.corrupt(DocumentName.device.rawValue, change)
+            let store = try Store.open(world.environment, access: .write)
+            XCTAssertEqual(store.notices.count, 1)
+            XCTAssertTrue(store.devices.allSatisfy(\.state.isInService))
+            store.close()
+            world.restart()
+            XCTAssertEqual(world.state.disks["disk-2"]?.content(DocumentName.device.rawValue), before)
+        }
+    }
+
     func testShardsInEachOthersPlaceAreNotBelieved() throws {
         let world = try makeWorld("rs:2+2", devices: 4)
         // The newest shards of two devices change places under each other's names.
