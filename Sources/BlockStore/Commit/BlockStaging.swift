@@ -1,6 +1,5 @@
 import Chunker
 import Erasure
-import Synchronization
 
 /// A sealed block on its way to the devices: encoded on a compute lane, then written and synced under
 /// temporary names, one lane a device.
@@ -25,7 +24,7 @@ final class BlockStaging: Sendable {
         var isEncoded = false
     }
 
-    private let progress: Mutex<Progress>
+    private let progress: Monitor<Progress>
     private let completion = Completion()
     private let engine: Engine
 
@@ -43,7 +42,7 @@ final class BlockStaging: Sendable {
             block: block.name, payloadBytes: UInt64(block.usedBytes), chunks: block.chunks, records: block.records)
         self.leastShards = leastShards
         self.targets = targets
-        progress = Mutex(Progress(outstanding: targets.count))
+        progress = Monitor(Progress(outstanding: targets.count))
         let payload = block.payload
         let usedBytes = block.usedBytes
         engine.environment.executor.submit(.compute) { [self] in

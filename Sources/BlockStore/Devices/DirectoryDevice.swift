@@ -1,6 +1,5 @@
 import CLinux
 import Glibc
-import Synchronization
 
 /// A device that is a directory on a disk (docs/format.md §8).
 ///
@@ -10,7 +9,7 @@ public final class DirectoryDevice: Device {
     public let place: String
     public let physicalIdentity: String
     private let root: FileDescriptor
-    private let state: Mutex<State>
+    private let state: Monitor<State>
 
     private struct State: Sendable {
         var nextTicket: UInt64 = 0
@@ -34,7 +33,7 @@ public final class DirectoryDevice: Device {
         self.root = root
         place = path
         physicalIdentity = "\(status.st_dev):\(status.st_ino)"
-        state = Mutex(State())
+        state = Monitor(State())
     }
 
     public func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]? {

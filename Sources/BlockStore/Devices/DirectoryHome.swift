@@ -1,12 +1,11 @@
 import Glibc
-import Synchronization
 
 /// A home that is a directory: `store.json`, `index.db`, `lock`.
 public final class DirectoryHome: Home {
     public let place: String
     private let root: FileDescriptor
     private let command: String
-    private let lock = Mutex<FileDescriptor?>(nil)
+    private let lock = Monitor<FileDescriptor?>(nil)
 
     /// Opens the directory at `path`, or makes it (`creating`, with one missing parent level at most).
     ///

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// Bytes outside the reach of reference counting, page-aligned, freed with the last reference.
 ///
@@ -30,7 +29,7 @@ final class Buffer: @unchecked Sendable {
 final class BufferPool: Sendable {
     let byteCount: Int
     private let kept: Int
-    private let free = Mutex<[Buffer]>([])
+    private let free = Monitor<[Buffer]>([])
 
     /// - Parameter kept: at most so many unused buffers are held.
     init(byteCount: Int, kept: Int) {
@@ -51,7 +50,7 @@ final class BufferPool: Sendable {
 /// Things that are costly to make and used by one thread at a time: hashing and compression states.
 final class ResourcePool<Resource: AnyObject>: @unchecked Sendable {
     // @unchecked: a resource is in the list or in the hands of one thread, never both.
-    private let free = Mutex(State())
+    private let free = Monitor(State())
     private let make: @Sendable () -> Resource
 
     private struct State: @unchecked Sendable {

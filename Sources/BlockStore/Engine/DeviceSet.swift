@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Why a configured device takes no part.
 public enum DeviceState: Sendable, Hashable, CustomStringConvertible {
     case inService
@@ -34,13 +32,13 @@ final class DeviceSet: Sendable {
         var path: String?
     }
 
-    private let members: Mutex<[DeviceID: Member]>
+    private let members: Monitor<[DeviceID: Member]>
     /// In the order of the configuration, without the removed ones.
     let order: [DeviceID]
 
     init(_ members: [Member]) {
         order = members.map(\.configured.id)
-        self.members = Mutex(
+        self.members = Monitor(
             Dictionary(members.map { ($0.configured.id, $0) }, uniquingKeysWith: { first, _ in first }))
     }
 

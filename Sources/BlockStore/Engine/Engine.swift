@@ -1,6 +1,5 @@
 import Chunker
 import Erasure
-import Synchronization
 
 /// What every operation of an open store shares. Any thread.
 ///

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Where a piece of work runs.
 public enum Lane: Sendable, Hashable {
     /// Hashing, compressing, coding: as many threads as cores.
@@ -46,7 +44,7 @@ public final class Completion: Sendable {
 
 /// A value that is being made on a lane.
 final class Job<Value: Sendable>: Sendable {
-    private let result = Mutex<Result<Value, StoreError>?>(nil)
+    private let result = Monitor<Result<Value, StoreError>?>(nil)
     private let completion = Completion()
     private let executor: any Executor
 

@@ -1,6 +1,9 @@
 import Glibc
 
-/// State under a lock, with a condition to wait for: what `Mutex` lacks and a pool needs.
+/// State under a lock, with a condition to wait for.
+///
+/// The one kind of lock here: the standard library's `Mutex` has no condition, and ThreadSanitizer does not
+/// see it, so that nothing guarded by it could be checked for races.
 final class Monitor<State>: @unchecked Sendable {
     // @unchecked: `state` is touched only while `mutex` is held.
     private var state: State

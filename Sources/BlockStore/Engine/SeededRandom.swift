@@ -1,13 +1,11 @@
-import Synchronization
-
 /// Random numbers that a seed brings back: SplitMix64. For simulations, never for ids of a real store.
 public final class SeededRandom: RandomSource {
     public let seed: UInt64
-    private let state: Mutex<UInt64>
+    private let state: Monitor<UInt64>
 
     public init(_ seed: UInt64) {
         self.seed = seed
-        state = Mutex(seed)
+        state = Monitor(seed)
     }
 
     public func next() -> UInt64 {

@@ -1,5 +1,4 @@
 import Erasure
-import Synchronization
 
 public struct ReplaceReport: Sendable {
     public let label: String

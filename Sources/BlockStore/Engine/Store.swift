@@ -1,5 +1,4 @@
 import Erasure
-import Synchronization
 
 /// A content-addressed, erasure-coded store: devices and index under one id.
 ///
@@ -29,7 +28,7 @@ public final class Store: Sendable {
     let environment: StoreEnvironment
     let access: Access
     let options: Options
-    let session: Mutex<Session>
+    let session: Monitor<Session>
 
     /// What `open` made, replaced whole when the configuration changes.
     struct Session: Sendable {
@@ -46,7 +45,7 @@ public final class Store: Sendable {
         self.environment = environment
         self.access = access
         self.options = options
-        self.session = Mutex(session)
+        self.session = Monitor(session)
     }
 
     var engine: Engine { session.withLock(\.engine) }

@@ -1,12 +1,11 @@
 import Glibc
-import Synchronization
 
 /// The executor of real life: one pool for computing, one small pool for each device.
 public final class ThreadedExecutor: Executor {
     public let width: Int
     private let threadsPerDevice: Int
     private let compute: ThreadPool
-    private let devices = Mutex<[Int: ThreadPool]>([:])
+    private let devices = Monitor<[Int: ThreadPool]>([:])
 
     public init(computeThreads: Int? = nil, threadsPerDevice: Int = 2) {
         let computeThreads = computeThreads ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))

@@ -40,6 +40,9 @@ struct BlockReader {
     /// - Throws: `.lost` when the rows left do not span what is needed.
     mutating func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) {
         let shardBytes = block.shardPayloadBytes
+        guard shardBytes > 0 else {
+            throw StoreError(.corrupt, "read block \(block.name)", detail: "it has no payload")
+        }
         var done = 0
         while done < buffer.count {
             let position = offset + done

@@ -117,14 +117,14 @@ struct ChunkReader: Sendable {
                 try reader.read(at: place.offset, into: target)
             } catch {
                 guard error.code == .lost || error.code == .corrupt else { throw error }
-                Self.note(reader.problems, block, &problems)
+                note(reader.problems, block, &problems)
                 if excluded.isEmpty { return false }
                 continue
             }
             if decode(digest, place, UnsafeRawBufferPointer(target), into: plain) {
-                Self.note(reader.problems, block, &problems)
+                note(reader.problems, block, &problems)
                 for row in excluded {
-                    Self.note([row: "its checksums agree with bytes that are wrong"], block, &problems)
+                    note([row: "its checksums agree with bytes that are wrong"], block, &problems)
                 }
                 return true
             }
@@ -153,8 +153,10 @@ struct ChunkReader: Sendable {
         return Workspaces.shared.with { $0.digest(of: UnsafeRawBufferPointer(plain)) } == digest
     }
 
-    private static func note(_ found: [Row: String], _ block: IndexedBlock, _ problems: inout [DamagedShard]) {
+    /// Takes over what was found wrong. A shard on a device that is away is not damaged: it is away.
+    private func note(_ found: [Row: String], _ block: IndexedBlock, _ problems: inout [DamagedShard]) {
         for (row, problem) in found.sorted(by: { $0.key < $1.key }) {
+            guard let id = block.shards[row], engine.devices.device(id) != nil else { continue }
             problems.append(DamagedShard(block: block.ref, name: block.name, row: row, problem: problem))
         }
     }

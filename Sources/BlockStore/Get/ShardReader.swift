@@ -48,6 +48,9 @@ enum ShardReader {
         }
         do throws(FormatError) {
             let contents = try TableOfContents(parsing: bytes, of: header.block)
+            guard contents.payloadBytes <= UInt64(header.columnCount) * UInt64(header.payloadBytes) else {
+                throw .invalid("table of contents: more payload than the block has")
+            }
             return ShardHead(header: header, layout: layout, contents: contents, contentsBytes: bytes)
         } catch {
             throw corrupt(shard, device, error.description)

@@ -33,10 +33,11 @@ extension Index {
         }
     }
 
-    /// The newest block with a shard on `device` that is not known to be damaged.
+    /// The newest block with a shard on `device` that is not known to be damaged; among the newest 4,096
+    /// blocks, so that opening a store never scans it.
     func newestBlock(on device: DeviceID) throws(StoreError) -> (block: IndexedBlock, row: Row)? {
         try read { connection throws(StoreError) in
-            let statement = try connection.statement(Self.columns + "ORDER BY number DESC, id DESC")
+            let statement = try connection.statement(Self.columns + "ORDER BY number DESC, id DESC LIMIT 4096")
             let devices = try Self.devices(connection)
             defer { statement.reset() }
             while try statement.step() {

@@ -1,6 +1,5 @@
 import Chunker
 import Erasure
-import Synchronization
 
 /// Decides whether a chunk is stored already, well enough to count (design law 2): in a committed block
 /// whose sound rows on devices in service survive at least the losses that this put must survive.
@@ -15,7 +14,7 @@ final class DuplicateFinder: Sendable {
         /// A block that counts and does not have all its shards: the put owes them too.
         var owedShards: [BlockRef: Int] = [:]
     }
-    private let known: Mutex<Known>
+    private let known: Monitor<Known>
 
     /// - Parameter minimumShards: what the put asks for beyond the usual.
     init(_ engine: Engine, minimumShards: Int?) {
@@ -25,7 +24,7 @@ final class DuplicateFinder: Sendable {
         let placed = min(profile.shardCount, engine.devices.candidates.count)
         requiredLosses = max(
             1, placed - profile.dataShards, min(minimumShards ?? 0, profile.shardCount) - profile.dataShards)
-        known = Mutex(Known())
+        known = Monitor(Known())
     }
 
     /// Shards that blocks shared by deduplication should have and do not.

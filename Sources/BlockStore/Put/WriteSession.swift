@@ -1,6 +1,5 @@
 import Chunker
 import Erasure
-import Synchronization
 
 /// What a write session did.
 public struct WriteReport: Sendable, Hashable {

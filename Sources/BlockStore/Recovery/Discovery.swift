@@ -14,6 +14,8 @@ struct Discovery {
     private var tried: [String: String] = [:]  // hint → why it is no device of ours
     private var found: [DeviceID: Found] = [:]
     private var physical: Set<String> = []
+    /// Devices whose document must be written anew.
+    private var isDamaged: Set<DeviceID> = []
 
     /// Looks at every hint, and at those that the documents found there give, until nothing new
     /// appears.
@@ -60,9 +62,35 @@ struct Discovery {
         return result
     }
 
-    /// Devices whose copy of the configuration is older than the newest.
+    /// Devices whose copy of the configuration is older than the newest, or damaged.
     func outdated(than configuration: Configuration) -> [DeviceID] {
-        found.filter { $0.value.document.configuration != configuration }.map(\.key).sorted()
+        found.filter { $0.value.document.configuration != configuration || isDamaged.contains($0.key) }.map(\.key)
+            .sorted()
+    }
+
+    /// The device's own document; where that is damaged, who it must be by where it stands and what it holds.
+    private mutating func parse(
+        _ bytes: [UInt8], of device: any Device, at hint: String
+    ) throws(StoreError) -> DeviceDocument {
+        do throws(StoreError) {
+            return try DeviceDocument.parse(bytes, at: device.place)
+        } catch {
+            let expected = hints.filter { $0.value.contains(hint) && found[$0.key] == nil }.map(\.key)
+            guard error.code == .corrupt, expected.count == 1, let id = expected.first, holdsShards(device) else {
+                throw error
+            }
+            notices.append("\(hint): device.json is damaged (\(error.detail)); known by its shards, and written anew")
+            isDamaged.insert(id)
+            return DeviceDocument(storeID: storeID, deviceID: id, configuration: configuration, paths: [:])
+        }
+    }
+
+    /// Whether one of the newest shards there is readable and of this store.
+    private func holdsShards(_ device: any Device) -> Bool {
+        guard let shards = try? device.shards(from: .none) else { return false }
+        return shards.suffix(8).contains { shard in
+            (try? ShardReader.header(of: shard, on: device, storeID: storeID)) != nil
+        }
     }
 
     private mutating func addHint(_ path: String, for id: DeviceID) {
@@ -80,7 +108,7 @@ struct Discovery {
                 tried[hint] = "nothing but an empty place is there; is the disk mounted?"
                 return
             }
-            document = try DeviceDocument.parse(bytes, at: device.place)
+            document = try parse(bytes, of: device, at: hint)
         } catch {
             tried[hint] = error.description
             if error.code != .notFound { notices.append(error.description) }
