@@ -46,6 +46,18 @@ final class StoreTests: CommandTest {
         expect(0, "--store home status")
     }
 
+    func testABareMountPointIsNoDevice() {
+        _ = makeDevices(2)
+        let table = directory + "/fstab"
+        Disk.write(Disk.bytes("/dev/none \(directory)/d1 ext4 defaults 0 0\n"), to: table)
+        let provider = DirectoryProvider(mountTable: table)
+        XCTAssertThrowsError(try provider.prepare(directory + "/d1", creating: false) { _ in false }) { error in
+            XCTAssertEqual((error as? StoreError)?.code, .invalid)
+            XCTAssertTrue("\(error)".contains("nothing mounted"), "\(error)")
+        }
+        XCTAssertNoThrow(try provider.prepare(directory + "/d2", creating: false) { _ in false })
+    }
+
     func testARealStoreNeverWritesWhereADeviceIsMissing() {
         let devices = makeDevices(4)
         expect(0, "init store\(devices) --profile rs:2+2")

@@ -38,10 +38,13 @@ enum Terminal {
     /// One line that is drawn over; nothing where there is no terminal.
     static func progress(_ text: String) {
         guard isErrorTerminal else { return }
+        isProgressDrawn.withLock { $0 = !text.isEmpty }
         write(Array("\r\u{1b}[K\(Printable.text(text))".utf8), to: 2)
     }
 
-    static func clearProgress() { progress("") }
+    static func clearProgress() { if isProgressDrawn.withLock({ $0 }) { progress("") } }
+
+    private static let isProgressDrawn = Mutex(false)
 
     /// Whether standard output has stopped taking anything.
     static var isOutputClosed: Bool { output.withLock { $0.failure != nil } }
