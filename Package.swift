@@ -39,6 +39,6 @@ let package = Package(
         .testTarget(
             name: "BlockStoreTests", dependencies: ["BlockStore", "Simulation"],
             swiftSettings: engineSettings),
-        .testTarget(name: "BsctlTests", dependencies: ["BlockStore"], swiftSettings: settings),
+        .testTarget(name: "BsctlTests", dependencies: ["bsctl", "BlockStore", "Erasure"], swiftSettings: settings),
     ]
 )

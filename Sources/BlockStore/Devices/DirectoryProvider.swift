@@ -29,7 +29,7 @@ public final class DirectoryProvider: DeviceProvider {
         let names = try explaining(operation, at: hint) { () throws(SystemError) in
             try Files.names(in: try Files.open(path, O_RDONLY | O_DIRECTORY))
         }.map { String(decoding: $0, as: UTF8.self) }.filter { $0 != "lost+found" }
-        if names.isEmpty { return device }
+        if names.isEmpty || names == ["tmp"] && isLeftoverStaging(path) { return device }
         guard names.contains(DocumentName.device.rawValue) else {
             throw StoreError(
                 .exists, operation, at: hint, detail: "it is not empty: it holds \(names[0])",
@@ -46,6 +46,16 @@ public final class DirectoryProvider: DeviceProvider {
                 advice: "choose an empty directory")
         }
         return device
+    }
+
+    /// Whether `tmp` holds at most an identity that was never named: whoever began to make this directory a
+    /// device did not live to do so.
+    private func isLeftoverStaging(_ path: [UInt8]) -> Bool {
+        guard let root = try? Files.open(path, O_RDONLY | O_DIRECTORY),
+            let staging = try? Files.open(Array("tmp".utf8), in: root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+            let names = try? Files.names(in: staging)
+        else { return false }
+        return names.allSatisfy { $0 == Array("\(DocumentName.device.rawValue).new".utf8) }
     }
 
     /// Whether `path` is configured as a mount point and lies on the same file system as its parent.

@@ -53,10 +53,16 @@ final class Engine: Sendable {
         block.shards.filter { !block.damaged.contains($0.key) && devices.device($0.value) != nil }.map(\.key)
     }
 
-    /// Remembers damage found while reading, so that repair starts there. The index is a cache: that
-    /// this cannot be written down must not fail the read.
+    /// Remembers damage found while reading, so that repair starts there and no duplicate rests on it. The
+    /// index is a cache: that this cannot be written down must not fail the read.
+    ///
+    /// What cannot be had because its device is out of service is not damaged: the device may return.
     func remember(_ damaged: [DamagedShard]) {
-        guard !damaged.isEmpty else { return }
-        try? index.markDamaged(damaged.map { ($0.block, $0.row) })
+        let marks = damaged.filter { shard in
+            guard let block = try? index.block(shard.block), let id = block.shards[shard.row] else { return false }
+            return devices.device(id) != nil
+        }
+        guard !marks.isEmpty else { return }
+        try? index.markDamaged(marks.map { ($0.block, $0.row) })
     }
 }

@@ -63,6 +63,7 @@ struct ChunkReader: Sendable {
                     buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
             }
         }
+        engine.remember(problems)
         let names = blocks.map { $0.1.name.description }.joined(separator: ", ")
         throw StoreError(
             .lost, "read chunk \(digest)", detail: "too few sound shards of block \(names) are left")

@@ -50,7 +50,13 @@ struct BlockRepairer {
             if let payload { try load(block, contents, into: payload.slice(0..<(shardBytes * block.columnCount))) }
             try write(places, of: block, contents, payload, &outcome)
         } catch {
-            if error.code == .lost { outcome.isLost = true }
+            if error.code == .lost {
+                outcome.isLost = true
+                engine.remember(
+                    missing.map {
+                        DamagedShard(block: block.ref, name: block.name, row: $0, problem: "it is not there")
+                    })
+            }
             outcome.errors.append(error.description)
         }
         return outcome
@@ -87,6 +93,12 @@ struct BlockRepairer {
             do throws(StoreError) {
                 try reader.readAll(into: payload)
             } catch {
+                if excluded.isEmpty {
+                    engine.remember(
+                        reader.problems.map {
+                            DamagedShard(block: block.ref, name: block.name, row: $0.key, problem: $0.value)
+                        })
+                }
                 if excluded.isEmpty || error.code != .lost { throw error }
                 continue
             }

@@ -12,7 +12,13 @@ enum GetCommands {
             let object =
                 try invocation[Options.version].map { try store.version(of: key, $0) } ?? store.newestVersion(of: key)
             let progress = ByteProgress(invocation)
-            let report = try read(object, from: store, range: invocation[Options.range], to: target, progress)
+            let report: ReadReport
+            do {
+                report = try read(object, from: store, range: invocation[Options.range], to: target, progress)
+            } catch let error as StoreError where error.code == .lost {
+                Terminal.error("lost: ", key)
+                throw error
+            }
             progress.line.clear()
             warn(report)
             if invocation.has(Options.json), target != standardOutput {

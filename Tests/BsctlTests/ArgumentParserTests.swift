@@ -1,0 +1,163 @@
+import BlockStore
+import Erasure
+import XCTest
+
+@testable import bsctl
+
+final class ArgumentParserTests: XCTestCase {
+    private func parse(_ line: String) throws -> Invocation {
+        try ArgumentParser(CommandTable.all, everywhere: Options.everywhere).parse(CommandTest.words(line))
+    }
+
+    private func complaint(_ line: String, file: StaticString = #filePath, at number: UInt = #line) -> String {
+        do {
+            _ = try parse(line)
+            XCTFail("bsctl \(line) was taken", file: file, line: number)
+        } catch let error as UsageError {
+            return error.description
+        } catch {
+            XCTFail("bsctl \(line): \(error)", file: file, line: number)
+        }
+        return ""
+    }
+
+    private func help(_ line: String) throws -> String {
+        do {
+            _ = try parse(line)
+        } catch let request as HelpRequest {
+            return request.text
+        }
+        throw UsageError(description: "bsctl \(line) gave no help")
+    }
+
+    func testOptionsMayStandAnywhere() throws {
+        for line in [
+            "--store /s ls -l --json photos", "-s /s --json ls photos -l", "ls photos --json -l --store=/s",
+            "ls -ls/s --json photos", "-qs /s --json ls -l photos",
+        ] {
+            let invocation = try parse(line)
+            XCTAssertEqual(invocation.command.name, "ls", line)
+            XCTAssertEqual(invocation[Options.store], "/s", line)
+            XCTAssertTrue(invocation.has(Options.json) && invocation.has(Options.long), line)
+            XCTAssertEqual(invocation.operands, [Array("photos".utf8)], line)
+        }
+    }
+
+    func testTheLongestCommandNameWins() throws {
+        XCTAssertEqual(try parse("device replace disk-1").command.name, "device replace")
+        XCTAssertEqual(try parse("simulate bit-rot --count 3").command.name, "simulate bit-rot")
+        XCTAssertEqual(try parse("put device ls").operands.count, 2)
+    }
+
+    func testADoubleDashEndsOptions() throws {
+        let put = try parse("put -- -r --json")
+        XCTAssertEqual(put.operands, [Array("-r".utf8), Array("--json".utf8)])
+        XCTAssertFalse(put.has(Options.json))
+        let command = try parse("put --from-command key -- pg_dump --json -x")
+        XCTAssertEqual(command.operands, [Array("key".utf8)])
+        XCTAssertEqual(command.trailing, CommandTest.words("pg_dump --json -x"))
+        XCTAssertFalse(command.has(Options.json))
+    }
+
+    func testASingleDashIsAnOperand() throws {
+        XCTAssertEqual(try parse("get key -").operands.last, Array("-".utf8))
+    }
+
+    func testValuesAreReadWithTheirTypes() throws {
+        let get = try parse("get k --range 5-9 --version 12.3")
+        XCTAssertEqual(get[Options.range], 5...9)
+        XCTAssertEqual(get[Options.version], RecordIdentity(commit: CommitNumber(12), ordinal: 3))
+        let make = try parse("init h --device a --device=b --profile rs:8+3 --chunk-size 128KiB")
+        XCTAssertEqual(make.all(Options.device), ["a", "b"])
+        XCTAssertEqual(make[Options.profile]?.shardCount, 11)
+        XCTAssertEqual(make[Options.chunkSize], 128 << 10)
+        XCTAssertEqual(try parse("ls --lock-wait 0.5")[Options.lockWait], 0.5)
+        XCTAssertEqual(
+            try parse("simulate bit-rot --count 1 --seed 18446744073709551615")[Options.seed], UInt64.max)
+    }
+
+    func testOperandsAndValuesMayBeAnyBytes() throws {
+        let key: [UInt8] = [0xff, 0xfe, 0x2f, 0xcc]
+        let invocation = try ArgumentParser(CommandTable.all, everywhere: Options.everywhere)
+            .parse([Array("stat".utf8), key])
+        XCTAssertEqual(invocation.operands, [key])
+        XCTAssertThrowsError(
+            try ArgumentParser(CommandTable.all, everywhere: Options.everywhere)
+                .parse([Array("--store".utf8), [0xff], Array("status".utf8)]))
+    }
+
+    func testWrongWordsAreRefusedWithASuggestion() {
+        XCTAssertTrue(complaint("statsu").contains("did you mean bsctl status?"))
+        XCTAssertTrue(complaint("device relpace x").contains("did you mean bsctl device replace?"))
+        XCTAssertTrue(complaint("put --lenght 3 x").contains("did you mean --length?"))
+        XCTAssertTrue(complaint("init h --disks 6 --profile rs:4-2").contains("did you mean rs:4+2?"))
+        XCTAssertTrue(complaint("init h --disks 6 --chunk-size 64KiX").contains("did you mean 64KiB?"))
+        XCTAssertTrue(complaint("put -x").contains("unknown option -x"))
+        XCTAssertFalse(complaint("xyzzy").contains("did you mean"))
+    }
+
+    func testWrongValuesAreRefused() {
+        for line in [
+            "init h --disks zero", "init h --disks 0", "init h --disks -1", "init h --disks 1025",
+            "init h --disks 6 --profile rs:4", "init h --disks 6 --profile rs:60+5", "init h --disks 6 --profile xor",
+            "init h --disks 6 --chunk-size 1GiB", "init h --disks 6 --chunk-size 99999999999999999999",
+            "get k --range 9-5", "get k --range 5", "get k --range 5-", "get k --range a-b",
+            "get k --range 1-18446744073709551616", "get k --version 5", "get k --version 5.99999999999",
+            "put - k --length -1", "put - k --length 1.5", "ls --lock-wait nan", "ls --lock-wait -1",
+            "put f --min-shards 0", "simulate bit-rot --count 0", "simulate bit-rot --seed -1 --count 1",
+            "bench encode --threads 0", "bench encode --size 1",
+        ] {
+            XCTAssertTrue(complaint(line).contains("--"), line)
+        }
+    }
+
+    func testSwitchesTakeNoValueAndValuesAreNotGivenTwice() {
+        XCTAssertTrue(complaint("ls --json=yes").contains("takes no value"))
+        XCTAssertTrue(complaint("get k --range 0-1 --range 2-3").contains("given twice"))
+        XCTAssertTrue(complaint("init h --disks").contains("needs a value"))
+    }
+
+    func testTheNumberOfOperandsIsChecked() {
+        for line in ["put", "get", "get a b c", "stat", "stat a b", "status x", "rm", "device replace", "init"] {
+            XCTAssertTrue(complaint(line).contains("usage:"), line)
+        }
+    }
+
+    func testEveryCommandHasHelpThatNamesItsOptions() throws {
+        let overview = try help("help")
+        XCTAssertEqual(overview, try help("--help"))
+        for command in CommandTable.all {
+            XCTAssertTrue(overview.contains(command.name), command.name)
+            let page = try help("\(command.name) --help")
+            XCTAssertEqual(page, try help("help \(command.name)"))
+            XCTAssertEqual(page, try help("\(command.name) -h"))
+            for option in command.options + Options.everywhere {
+                XCTAssertTrue(page.contains("--\(option.name)"), "\(command.name): \(option.name)")
+            }
+            for example in command.examples + command.synopsis {
+                XCTAssertTrue(example.hasPrefix("bsctl \(command.name)"), example)
+            }
+        }
+        XCTAssertEqual(try help("--version"), "bsctl 0.1.0")
+        XCTAssertTrue(try help("help device").contains("bsctl device ls"))
+        XCTAssertTrue(complaint("help nothing").contains("unknown command"))
+    }
+
+    func testEveryExampleInTheHelpParses() throws {
+        for command in CommandTable.all {
+            for example in command.examples {
+                let line = String(example.dropFirst("bsctl ".count).prefix { $0 != "|" })
+                XCTAssertEqual(try parse(line).command.name, command.name, example)
+            }
+        }
+    }
+
+    func testOptionNamesAreUniqueWithinACommand() {
+        for command in CommandTable.all {
+            let options = command.options + Options.everywhere
+            XCTAssertEqual(Set(options.map(\.name)).count, options.count, command.name)
+            let letters = options.compactMap(\.short)
+            XCTAssertEqual(Set(letters).count, letters.count, command.name)
+        }
+    }
+}
