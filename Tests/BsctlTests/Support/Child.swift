@@ -40,7 +40,10 @@ final class Child {
         var variables = environment.map { Self.string(Array($0.utf8)) } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var process: pid_t = 0
-        let status = posix_spawn(&process, arguments[0]!, &actions, nil, &arguments, &variables)
+        var status = EINVAL
+        if let program = arguments[0] {
+            status = posix_spawn(&process, program, &actions, nil, &arguments, &variables)
+        }
         precondition(status == 0, "cannot start \(String(decoding: words[0], as: UTF8.self)): \(status)")
         self.process = process
         if ends[0] >= 0 {
@@ -55,7 +58,7 @@ final class Child {
         signal(SIGPIPE, SIG_IGN)
         var done = 0
         while done < bytes.count {
-            let count = bytes.withUnsafeBytes { write(input, $0.baseAddress! + done, bytes.count - done) }
+            let count = bytes.withUnsafeBytes { write(input, $0.baseAddress.map { $0 + done }, bytes.count - done) }
             if count <= 0 { return false }
             done += count
         }
