@@ -40,10 +40,8 @@ final class Child {
         var variables = environment.map { Self.string(Array($0.utf8)) } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var process: pid_t = 0
-        var status = EINVAL
-        if let program = arguments[0] {
-            status = posix_spawn(&process, program, &actions, nil, &arguments, &variables)
-        }
+        guard let program = arguments[0] else { preconditionFailure("a command has a name") }
+        let status = posix_spawn(&process, program, &actions, nil, &arguments, &variables)
         precondition(status == 0, "cannot start \(String(decoding: words[0], as: UTF8.self)): \(status)")
         self.process = process
         if ends[0] >= 0 {
