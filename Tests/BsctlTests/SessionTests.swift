@@ -115,20 +115,17 @@ final class SessionTests: CommandTest {
 
     func testAReadThatHadToRebuildSucceedsWithAWarning() {
         makeStore()
-        let content = Self.bytes(900_000, seed: 3)
-        put(content, as: "k")
-        expect(0, "simulate bit-rot --count 2 --seed 4")
-        for _ in 0..<2 {
-            let outcome = expect(0, "get k -")
+        // Blocks are placed at random: of eight, some have data on the two disks that die.
+        let contents = (0..<8).map { Self.bytes(200_000, seed: UInt64($0)) }
+        for (number, content) in contents.enumerated() { put(content, as: "k\(number)") }
+        expect(0, "simulate disk-loss --count 2 --seed 8")
+        var warnings = ""
+        for (number, content) in contents.enumerated() {
+            let outcome = expect(0, "get k\(number) -")
             XCTAssertEqual(outcome.output, content)
+            warnings += outcome.complaints
         }
-        expect(0, "simulate disk-loss --count 2 --seed 8 --force")
-        let outcome = run("get k -")
-        XCTAssertTrue([0, 4].contains(outcome.code), outcome.complaints)
-        if outcome.code == 0 {
-            XCTAssertEqual(outcome.output, content)
-            XCTAssertTrue(outcome.complaints.contains("rebuilt"), outcome.complaints)
-        }
+        XCTAssertTrue(warnings.contains("rebuilt"), warnings)
     }
 
     func testScrubFindsWhatRottedAndRepairMendsIt() throws {

@@ -243,13 +243,18 @@ final class SimulatedDevice: Device {
         try requirePresent("write \(name)")
         try makeDirectory("tmp")
         let temporary = "tmp/\(name.rawValue).new"
-        try world.step("create \(temporary)", on: place)
-        disk.create(temporary)
-        disk.write(temporary, bytes)
-        try world.step("sync \(temporary)", on: place)
-        if !Mutant.isActive(.documentSyncDropped) { disk.sync(file: temporary) }
-        try world.step("rename \(temporary)", on: place)
-        disk.rename(temporary, name.rawValue)
+        do throws(StoreError) {
+            try world.step("create \(temporary)", on: place)
+            disk.create(temporary)
+            disk.write(temporary, bytes)
+            try world.step("sync \(temporary)", on: place)
+            if !Mutant.isActive(.documentSyncDropped) { disk.sync(file: temporary) }
+            try world.step("rename \(temporary)", on: place)
+            disk.rename(temporary, name.rawValue)
+        } catch {
+            if !world.isCrashed { disk.remove(temporary) }
+            throw error
+        }
         try world.step("sync root", on: place)
         if !Mutant.isActive(.documentSyncDropped) { disk.sync(directory: "") }
     }

@@ -60,15 +60,24 @@ public final class DirectoryHome: Home {
 
     public func unlock() {
         lock.withLock { file in
-            if let file { Files.unlock(file) }
+            if let file {
+                // Nobody holds it: nobody's name stands in it.
+                _ = ftruncate(file.number, 0)
+                Files.unlock(file)
+            }
             file = nil
         }
     }
 
     public func lockHolder() -> String? {
-        guard let bytes = try? Files.contents(of: Self.lockName, in: root, maximumBytes: 4096) else { return nil }
-        let text = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-        return text.isEmpty ? nil : text
+        for _ in 0..<10 {
+            guard let bytes = try? Files.contents(of: Self.lockName, in: root, maximumBytes: 4096) else { return nil }
+            let text = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+            if !text.isEmpty { return text }
+            // The lock was taken a moment ago, and its holder is about to say who it is.
+            SystemClock().sleep(nanoseconds: 5_000_000)
+        }
+        return nil
     }
 
     public func openIndex() throws(StoreError) -> Index { try Index.open(path: place + "/" + Self.indexName) }

@@ -227,11 +227,16 @@ enum Files {
         of path: [UInt8], in directory: FileDescriptor, with bytes: [UInt8], temporary: [UInt8],
         in temporaryDirectory: FileDescriptor
     ) throws(SystemError) {
-        let file = try open(temporary, in: temporaryDirectory, O_WRONLY | O_CREAT | O_TRUNC)
-        try bytes.withBytes { raw throws(SystemError) in try write([raw], to: file.number) }
-        try sync(file)
-        try file.close()
-        try rename(temporary, in: temporaryDirectory, to: path, in: directory, replacing: true)
+        do throws(SystemError) {
+            let file = try open(temporary, in: temporaryDirectory, O_WRONLY | O_CREAT | O_TRUNC)
+            try bytes.withBytes { raw throws(SystemError) in try write([raw], to: file.number) }
+            try sync(file)
+            try file.close()
+            try rename(temporary, in: temporaryDirectory, to: path, in: directory, replacing: true)
+        } catch {
+            try? remove(temporary, in: temporaryDirectory)
+            throw error
+        }
         try sync(directory)
     }
 

@@ -48,12 +48,16 @@ extension Index {
         prefix: [UInt8], after key: Key?, limit: Int, all: Bool
     ) throws(StoreError) -> (versions: [IndexedVersion], last: Key?) {
         try read { connection throws(StoreError) in
+            // One lower bound, so that each page begins where the last one ended instead of at the prefix.
+            let after = key.flatMap {
+                prefix.lexicographicallyPrecedes($0.bytes) || prefix == $0.bytes ? $0.bytes : nil
+            }
             let statement = try connection.statement(
                 """
-                SELECT key, number, ordinal, value FROM versions WHERE key >= ? AND key > ?
+                SELECT key, number, ordinal, value FROM versions WHERE key \(after == nil ? ">=" : ">") ?
                 ORDER BY key, number DESC, ordinal DESC
                 """
-            ).bind(1, prefix).bind(2, key?.bytes ?? [])
+            ).bind(1, after ?? prefix)
             defer { statement.reset() }
             var result: [IndexedVersion] = []
             var last: Key?

@@ -1,0 +1,65 @@
+import XCTest
+
+@testable import BlockStore
+@testable import Simulation
+
+/// T6: every single call of a device or the home fails once.
+final class FailingCallTests: XCTestCase {
+    private func everyFailure(
+        prepare: (StoreModel) throws -> Void = { _ in }, _ workload: (StoreModel) throws -> Void
+    ) throws {
+        let base = try StoreModel(seed: 1, devices: 5, profile: "rs:2+2")
+        try prepare(base)
+        try base.check()
+        let whole = try base.fork(seed: 2)
+        try workload(whole)
+        for step in 1...whole.world.steps {
+            for failure in [SimulatedWorld.Failure.io, .noSpace, .readOnly] {
+                let model = try base.fork(seed: 2)
+                model.world.failAtStep = (step, failure)
+                do {
+                    try workload(model)
+                    try model.check()
+                    // The next command finds everything as promised, without the index too.
+                    model.closeStore()
+                    model.world.state.index = nil
+                    try model.check()
+                    let isStored = try model.write([.put(Key("after"), [1, 2, 3])])
+                    XCTAssertTrue(isStored, "\(failure) at step \(step)")
+                    try model.check()
+                    model.closeStore()
+                    for (name, disk) in model.world.state.disks {
+                        XCTAssertEqual(disk.names(in: "tmp"), [], "\(failure) at step \(step): temporaries on \(name)")
+                    }
+                } catch {
+                    return XCTFail("\(failure) at step \(step): \(error)\n  " + model.log.joined(separator: "\n  "))
+                }
+            }
+        }
+    }
+
+    func testAFailedCallNeverLosesWhatWasAcknowledgedInAPut() throws {
+        try everyFailure(
+            prepare: { model in
+                try model.write([.put(Key("a"), SeededRandom.bytes(9_000, seed: 1))])
+            },
+            { model in
+                try model.write([.put(Key("a"), SeededRandom.bytes(12_000, seed: 2)), .put(Key("b"), [1])])
+            })
+    }
+
+    func testNorInARemove() throws {
+        try everyFailure(
+            prepare: { model in
+                try model.write([.put(Key("a"), SeededRandom.bytes(9_000, seed: 1))])
+            }, { model in try model.write([.remove(Key("a"))]) })
+    }
+
+    func testNorInARepair() throws {
+        try everyFailure(
+            prepare: { model in
+                try model.write([.put(Key("a"), SeededRandom.bytes(9_000, seed: 1)), .put(Key("b"), [7])])
+                model.wipe("disk-2")
+            }, { model in _ = try model.repairAll() })
+    }
+}
