@@ -120,7 +120,7 @@ struct Opening {
         isDone = true
         var session = Store.Session(engine: engine, recovery: recovery, notices: notices)
         if access == .write, let recovery, recovery.doubtful.isEmpty {
-            session.tenure = try completeHead(recovery, engine)
+            session.tenure = try completeHead(recovery, engine, &session.notices)
         }
         return session
     }
@@ -195,12 +195,16 @@ struct Opening {
 
     /// Writes what the newest commit lacks to the devices there are; the rest is owed. Looked at each time,
     /// because whoever accepted it may not have lived to complete it.
-    private func completeHead(_ recovery: Recovery.Result, _ engine: Engine) throws(StoreError) -> WriterTenure? {
+    private func completeHead(
+        _ recovery: Recovery.Result, _ engine: Engine, _ notices: inout [String]
+    ) throws(StoreError) -> WriterTenure? {
         let head = recovery.state.head
         let oldest = head.block.number.value - min(head.block.number.value, UInt64(Limits.blocksPerCommit))
         var last: BlockName? = BlockName(number: BlockNumber(oldest), id: BlockID(high: 0, low: 0))
         var tenure: WriterTenure?
         var repairer = BlockRepairer(engine)
+        var repaired = 0
+        defer { if repaired > 0 { notices.append("\(repaired) shards that the newest commit lacked were made again") } }
         while true {
             let page = try engine.index.blocks(after: last, limit: 1000)
             guard let end = page.last else { return tenure }
@@ -211,7 +215,7 @@ struct Opening {
                 else { continue }
                 if tenure == nil { tenure = WriterTenure(engine, recovery) }
                 try tenure?.ensureEpoch()
-                _ = repairer.repair(block)
+                repaired += repairer.repair(block).repaired.count
             }
         }
     }
