@@ -14,7 +14,7 @@ enum Limits {
     static let sealContentsBytes = 1 << 20
     /// A commit is closed when it has been open for so long: 10 s.
     static let commitNanoseconds: UInt64 = 10_000_000_000
-    /// Entries of a version's manifest beyond these become nodes.
+    /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 
     /// Shard payload of a full block with `columns` data columns.
