@@ -345,6 +345,8 @@ extension Store {
     }
 
     /// Begins a tenure, if the store may be written to at all.
+    ///
+    /// - Parameter allowingAbsent: for repair and replacement, which more devices than the tolerance may need.
     func startTenure(allowingAbsent: Bool = false) throws(StoreError) -> WriterTenure {
         guard access == .write, let recovery else {
             throw StoreError(.locked, "write", detail: "the store was opened for reading")
@@ -358,7 +360,10 @@ extension Store {
         }
         let engine = self.engine
         let absent = engine.devices.outOfService
-        guard allowingAbsent || absent.count <= engine.configuration.profile.tolerance else {
+        // Replacing what is gone for good must be possible, but not before everything that is real is known:
+        // a commit may stand on as few devices as the tolerance and one.
+        let isKnown = allowingAbsent && recovery.hadIndex
+        guard isKnown || absent.count <= engine.configuration.profile.tolerance else {
             throw StoreError(
                 .tooFewDevices, "write",
                 detail: "\(absent.count) devices are out of service, at most \(engine.configuration.profile.tolerance) "

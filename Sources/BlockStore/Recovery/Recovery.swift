@@ -10,6 +10,8 @@ struct Recovery {
         var highestEpoch: UInt64
         /// The head and epoch were found as this home left them, on every device in service.
         var isUnchanged: Bool
+        /// There was an index, and the shards agreed with it: no commit can hide on absent devices alone.
+        var hadIndex = false
         var doubtful: [CommitSummary] = []
         var bypassed: [CommitSummary] = []
         /// Commits whose records are lost.
@@ -41,6 +43,7 @@ struct Recovery {
             state: try fold(outcome.chain, survey, &state, root), highestBlock: highest(survey, known),
             highestEpoch: highestEpoch(epochs, survey, known), isUnchanged: false)
         result.foldedCommits = outcome.chain.count
+        result.hadIndex = known != nil
         result.rolledBack = rolledBack
         result.doubtful = outcome.doubtful.map { CommitSummary($0, survey) }
         result.bypassed = try outcome.bypassed.map(offChainSummary(survey)).compactMap { $0 }

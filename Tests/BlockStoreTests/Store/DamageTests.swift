@@ -175,6 +175,27 @@ final class DamageTests: XCTestCase {
         XCTAssertThrowsError(try read(world, "c")) { XCTAssertEqual(($0 as? StoreError)?.code, .lost) }
     }
 
+    func testNothingIsWrittenWithoutAnIndexWhileACommitMayHideOnAbsentDevices() throws {
+        let world = try makeWorld("rs:2+2", devices: 5)
+        let whole = world.state
+        for hasIndex in [true, false] {
+            world.state = whole
+            world.state.absent = ["disk-1", "disk-2", "disk-3"]
+            if !hasIndex { world.state.index = nil }
+            let store = try Store.open(world.environment, access: .write)
+            defer {
+                store.close()
+                world.restart()
+            }
+            XCTAssertThrowsError(try store.startWriting()) { XCTAssertEqual(($0 as? StoreError)?.code, .tooFewDevices) }
+            if hasIndex {
+                XCTAssertNoThrow(try store.repair())
+            } else {
+                XCTAssertThrowsError(try store.repair()) { XCTAssertEqual(($0 as? StoreError)?.code, .tooFewDevices) }
+            }
+        }
+    }
+
     func testTheIndexIsDisposable() throws {
         let world = try makeWorld("rs:2+1", devices: 3)
         func listing() throws -> [String] {
