@@ -9,4 +9,11 @@ for number: Int32 in 0...2 where fcntl(number, F_GETFD) < 0 {
     if open("/dev/null", number == 0 ? O_RDONLY : O_WRONLY) != number { exit(ExitCode.failed.rawValue) }
 }
 
+// Many devices want many descriptors: take all that the system allows.
+var descriptorLimit = rlimit()
+if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptorLimit) == 0 {
+    descriptorLimit.rlim_cur = descriptorLimit.rlim_max
+    _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptorLimit)
+}
+
 exit(Program.run(Program.argumentBytes()))

@@ -113,7 +113,18 @@ public final class DirectoryDevice: Device {
     private func open(_ shard: ShardName) throws(SystemError) -> FileDescriptor {
         if let file = state.withLock({ $0.openShards.find(shard) }) { return file }
         guard let directory = try existingDirectory(Self.blocks(shard)) else { throw SystemError(ENOENT) }
-        let file = try Files.open(Array(shard.fileName.utf8), in: directory, O_RDONLY)
+        let file: FileDescriptor
+        do throws(SystemError) {
+            file = try Files.open(Array(shard.fileName.utf8), in: directory, O_RDONLY)
+        } catch {
+            guard error.number == EMFILE || error.number == ENFILE else { throw error }
+            // Out of descriptors is no sign of damage: give up those kept for convenience, and try again.
+            state.withLock { state in
+                state.openShards = OpenShards()
+                state.seenDirectories = [:]
+            }
+            file = try Files.open(Array(shard.fileName.utf8), in: directory, O_RDONLY)
+        }
         state.withLock { $0.openShards.keep(shard, file) }
         return file
     }
@@ -125,7 +136,8 @@ public final class DirectoryDevice: Device {
             let firstDirectory = ShardName.directoryName(of: first)
             for name in try Files.names(in: blocks) {
                 guard let text = String(validating: name, as: UTF8.self), text.utf8.count == 13,
-                    text >= firstDirectory, let directory = try existingDirectory("\(Self.blocks)/\(text)")
+                    UInt64(text, radix: 16) != nil, text >= firstDirectory,
+                    let directory = try existingDirectory("\(Self.blocks)/\(text)")
                 else { continue }
                 for file in try Files.names(in: directory) {
                     guard let file = String(validating: file, as: UTF8.self), let shard = ShardName(fileName: file),
@@ -245,7 +257,8 @@ public final class DirectoryDevice: Device {
         do throws(SystemError) {
             return try directory(path, creating: false)
         } catch {
-            if error.number == ENOENT { return nil }
+            // What is no directory is no directory of ours.
+            if [ENOENT, ENOTDIR, ELOOP].contains(error.number) { return nil }
             throw error
         }
     }
@@ -272,7 +285,12 @@ public final class DirectoryDevice: Device {
             parent = try Files.open(name, in: parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             let (opened, key) = (parent, walked)
             state.withLock { state in
-                if creating { state.directories[key] = opened } else { state.seenDirectories[key] = opened }
+                if creating {
+                    state.directories[key] = opened
+                } else {
+                    if state.seenDirectories.count >= 64 { state.seenDirectories = [:] }
+                    state.seenDirectories[key] = opened
+                }
             }
         }
         return parent
@@ -281,7 +299,7 @@ public final class DirectoryDevice: Device {
 
 /// Descriptors of shards read lately. The least recently used goes first.
 private struct OpenShards: Sendable {
-    private static let maximum = 64
+    private static let maximum = 16
     private var files: [ShardName: (file: FileDescriptor, use: UInt64)] = [:]
     private var uses: UInt64 = 0
 

@@ -16,16 +16,17 @@ public final class DirectoryProvider: DeviceProvider {
         let operation = "use this directory as a device"
         let path = Array(hint.utf8)
         guard !path.isEmpty else { throw StoreError(.invalid, operation, detail: "the path is empty") }
+        // Before anything is made: a bare mount point must stay bare.
+        if let mountPoint = missingMount(above: hint) {
+            throw StoreError(
+                .invalid, operation, at: hint, detail: "\(mountPoint) is a mount point with nothing mounted",
+                advice: "mount the disk first: mount \(mountPoint)")
+        }
         if creating {
             let isNew = try explaining(operation, at: hint) { () throws(SystemError) in try Files.makeDirectory(path) }
             if isNew { try syncParent(of: hint, operation) }
         }
         let device = try DirectoryDevice(path: hint)
-        if isMissingMount(hint) {
-            throw StoreError(
-                .invalid, operation, at: hint, detail: "it is a mount point with nothing mounted",
-                advice: "mount the disk first: mount \(hint)")
-        }
         let names = try explaining(operation, at: hint) { () throws(SystemError) in
             try Files.names(in: try Files.open(path, O_RDONLY | O_DIRECTORY))
         }.map { String(decoding: $0, as: UTF8.self) }.filter { $0 != "lost+found" }
@@ -58,22 +59,33 @@ public final class DirectoryProvider: DeviceProvider {
         return names.allSatisfy { $0 == Array("\(DocumentName.device.rawValue).new".utf8) }
     }
 
-    /// Whether `path` is configured as a mount point and lies on the same file system as its parent.
-    private func isMissingMount(_ path: String) -> Bool {
-        guard let table = setmntent(mountTable, "r") else { return false }
+    /// The mount point at or above `path` that has nothing mounted, though it is configured: it lies on the
+    /// same file system as its parent.
+    private func missingMount(above path: String) -> String? {
+        guard let table = setmntent(mountTable, "r") else { return nil }
         defer { endmntent(table) }
-        guard let resolved = realpath(path, nil) else { return false }
-        defer { free(resolved) }
+        guard let resolved = Self.resolved(path) ?? Self.resolved(Self.parent(of: path))
+        else { return nil }
         while let entry = getmntent(table) {
-            guard let directory = entry.pointee.mnt_dir, strcmp(directory, resolved) == 0,
-                strcmp(directory, "/") != 0
+            guard let name = entry.pointee.mnt_dir, let mountPoint = Self.resolved(String(cString: name)),
+                mountPoint != "/", resolved == mountPoint || resolved.hasPrefix(mountPoint + "/")
             else { continue }
             var own = stat()
             var parent = stat()
-            guard stat(resolved, &own) == 0, stat(String(cString: resolved) + "/..", &parent) == 0 else { return false }
-            return own.st_dev == parent.st_dev
+            guard stat(mountPoint, &own) == 0, stat(mountPoint + "/..", &parent) == 0 else { continue }
+            if own.st_dev == parent.st_dev { return mountPoint }
         }
-        return false
+        return nil
+    }
+
+    private static func parent(of path: String) -> String {
+        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     private func syncParent(of path: String, _ operation: String) throws(StoreError) {

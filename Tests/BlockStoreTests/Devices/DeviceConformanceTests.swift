@@ -135,6 +135,21 @@ final class DeviceConformanceTests: XCTestCase {
         }
     }
 
+    func testStrangersAmongTheShardsArePassedOver() throws {
+        let directory = try TemporaryDirectory()
+        let device = try DirectoryDevice(path: directory.path)
+        try device.writeDocument(.device, [1])
+        try write(device, [1], shard(5))
+        for name in ["blocks/strangerfile0", "blocks/0000000000001", "blocks/x", "blocks/0000000000000/notes.txt"] {
+            try Data([1]).write(to: URL(fileURLWithPath: "\(directory.path)/\(name)"))
+        }
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.path + "/blocks/0000000000002", withDestinationPath: "/")
+        let again = try DirectoryDevice(path: directory.path)
+        XCTAssertEqual(try again.shards(from: .none), [shard(5)])
+        XCTAssertNil(try again.byteCount(of: shard(4097)))
+    }
+
     func testOneWriterAtATime() throws {
         try each { name, open in
             let (first, second) = (try open(), try open())
@@ -195,6 +210,9 @@ final class DirectoryProviderTests: XCTestCase {
         try FileManager.default.createDirectory(atPath: directory.path + "/mnt", withIntermediateDirectories: false)
         try Data("/dev/sdz1 \(directory.path)/mnt ext4 defaults 0 2\n".utf8).write(to: URL(fileURLWithPath: table))
         XCTAssertEqual(code { try prepare(directory.path + "/mnt", table: table) }, .invalid)
+        XCTAssertEqual(
+            code { try prepare(directory.path + "/mnt/store", creating: true, table: table) }, .invalid,
+            "nor a place below it")
         XCTAssertNil(code { try prepare(directory.path + "/mnt") })
     }
 
