@@ -299,7 +299,7 @@ public final class DirectoryDevice: Device {
 
 /// Descriptors of shards read lately. The least recently used goes first.
 private struct OpenShards: Sendable {
-    private static let maximum = 16
+    private static let maximum = 8
     private var files: [ShardName: (file: FileDescriptor, use: UInt64)] = [:]
     private var uses: UInt64 = 0
 
