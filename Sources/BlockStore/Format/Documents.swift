@@ -75,7 +75,7 @@ struct EpochDocument: Sendable, Hashable {
 }
 
 /// The JSON that device.json and store.json share.
-private struct Document: Codable {
+struct Document: Codable {
     struct Copy: Codable {
         struct Device: Codable {
             let id: String
