@@ -31,7 +31,8 @@ let package = Package(
             name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CLinux", "CSQLite"],
             swiftSettings: engineSettings),
         .executableTarget(name: "bsctl", dependencies: ["BlockStore", "Erasure", "CISAL"], swiftSettings: settings),
-        .target(
+        // Not a test by itself: a test target, so that a release build of the package leaves it out.
+        .testTarget(
             name: "Simulation", dependencies: ["BlockStore"], path: "Tests/Simulation",
             swiftSettings: engineSettings),
         .testTarget(name: "ChunkerTests", dependencies: ["Chunker"], swiftSettings: settings),

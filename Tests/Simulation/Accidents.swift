@@ -100,11 +100,12 @@ enum Accidents {
         let base = try model()
         let whole = try base.fork(seed: 3)
         try whole.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
-        for step in 1...whole.world.steps {
+        for call in 1...whole.world.calls {
             let model = try base.fork(seed: 3)
-            model.world.failFrom = (step, ["disk-1", "disk-2"])
+            model.world.faults = ["disk-1": .readOnly, "disk-2": .readOnly]
+            model.world.faultsFromCall = call
             try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
-            model.world.failFrom = nil
+            model.world.endFaults()
             model.closeStore()
             model.world.state.index = nil
             try model.check()
@@ -134,7 +135,7 @@ enum Accidents {
     static func nothingIsAcknowledgedBelowTheLeastShards() throws {
         let model = try model()
         // Two of four devices fail in the middle of the commit: two shards are too few.
-        model.world.failFrom = (1, ["disk-1", "disk-2"])
+        model.world.faults = ["disk-1": .readOnly, "disk-2": .readOnly]
         let isAcknowledged = try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
         try expect(!isAcknowledged, "two shards of rs:2+2 survive no loss: no acknowledgement")
     }

@@ -36,7 +36,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 return Array(shard[..<ShardHeader.byteCount]) + Array(shard[layout.checksumTable])
             }
         case .manifest:
-            let entries = (1...3).map { ManifestEntry(digest: Digest.of(byte: UInt8($0)), byteCount: UInt64($0) * 1000) }
+            let entries = (1...3).map {
+                ManifestEntry(digest: Digest.of(byte: UInt8($0)), byteCount: UInt64($0) * 1000)
+            }
             return [ManifestNode.encode(entries, depth: 0), ManifestNode.encode(entries, depth: 1)]
         case .documents: return HostileStore.shared.documents
         case .codec:
@@ -125,7 +127,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         guard let key = try? Key(bytes) else { return }
         for isDirectory in [false, true] {
             for prefix in [[UInt8](), Array("a".utf8), Array("/".utf8), bytes] {
-                guard let names = try? TreePath.names(of: key, isDirectory: isDirectory, below: prefix) else { continue }
+                guard let names = try? TreePath.names(of: key, isDirectory: isDirectory, below: prefix) else {
+                    continue
+                }
                 for name in names {
                     precondition(!name.isEmpty && !name.contains(0) && !name.contains(UInt8(ascii: "/")), "one name")
                     precondition(name != Array("..".utf8) && name != Array(".".utf8), "never leaves its directory")
@@ -149,7 +153,7 @@ final class HostileStore: @unchecked Sendable {
 
     var documents: [[UInt8]] {
         let disk = state.disks["disk-1"]
-        return [disk?.content("device.json"), disk?.content("epoch.json"), state.home.content("store.json")]
+        return [disk?.content("device.json"), disk?.content("epoch.json"), state.home.files.content("store.json")]
             .compactMap { $0 }
     }
 
@@ -188,7 +192,8 @@ final class HostileStore: @unchecked Sendable {
         world.state.index = nil
         let first = Int(bytes[0]) % files.count
         // One file, or the same part of the same block on every disk.
-        let chosen = bytes[1] & 1 == 0 ? [files[first]] : files.filter { $0.path.prefix(48) == files[first].path.prefix(48) }
+        let chosen =
+            bytes[1] & 1 == 0 ? [files[first]] : files.filter { $0.path.prefix(48) == files[first].path.prefix(48) }
         for file in chosen {
             world.state.disks[file.disk]?.corrupt(file.path) { content in
                 Self.edit(&content, bytes[2...], inContents: bytes[1] & 2 != 0)
@@ -200,7 +205,8 @@ final class HostileStore: @unchecked Sendable {
 
     private static func edit(_ content: inout [UInt8], _ edits: ArraySlice<UInt8>, inContents: Bool) {
         var base = 0
-        if inContents, let header = content.withBytes({ try? ShardHeader(parsing: $0.prefixed(ShardHeader.byteCount)) }) {
+        if inContents, let header = content.withBytes({ try? ShardHeader(parsing: $0.prefixed(ShardHeader.byteCount)) })
+        {
             base = ShardLayout(header).tableOfContents.lowerBound
         }
         var edits = edits
@@ -214,14 +220,16 @@ final class HostileStore: @unchecked Sendable {
     /// Digest of the contents, checksum of the header: as a writer with bad intentions would set them.
     private static func sign(_ content: inout [UInt8]) {
         guard content.count >= ShardHeader.byteCount else { return }
-        content.replaceSubrange(..<ShardHeader.byteCount, with: signed(header: Array(content[..<ShardHeader.byteCount])))
+        content.replaceSubrange(
+            ..<ShardHeader.byteCount, with: signed(header: Array(content[..<ShardHeader.byteCount])))
         guard let header = content.withBytes({ try? ShardHeader(parsing: $0.prefixed(ShardHeader.byteCount)) }),
             ShardLayout(header).byteCount == content.count
         else { return }
         let contents = Array(content[ShardLayout(header).tableOfContents])
         let digest = contents.withUnsafeBytes { ChunkWorkspace().digest(of: $0) }
         let right = ShardHeader(
-            storeID: header.storeID, block: header.block, columnCount: header.columnCount, firstColumn: header.firstColumn,
+            storeID: header.storeID, block: header.block, columnCount: header.columnCount,
+            firstColumn: header.firstColumn,
             row: header.row, payloadBytes: header.payloadBytes, tableOfContentsBytes: header.tableOfContentsBytes,
             tableOfContentsDigest: digest)
         content.replaceSubrange(..<ShardHeader.byteCount, with: right.encode())
@@ -230,7 +238,9 @@ final class HostileStore: @unchecked Sendable {
 
     private func exercise(_ world: SimulatedWorld) {
         for access in [Store.Access.read, .write] {
-            guard let store = try? Store.open(world.environment, access: access, options: Store.Options(lockWaitSeconds: 0))
+            guard
+                let store = try? Store.open(
+                    world.environment, access: access, options: Store.Options(lockWaitSeconds: 0))
             else {
                 world.restart()
                 continue

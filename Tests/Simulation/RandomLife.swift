@@ -1,58 +1,195 @@
 @testable import BlockStore
 
-/// One life of a store, from one seed.
-enum RandomLife {
-    static func run(seed: UInt64, steps: Int = 30) throws -> UInt64 {
-        let model = try StoreModel(seed: seed, devices: 5, profile: "rs:2+2")
-        let world = model.world
-        let keys = try (0..<8).map { try Key("key-\($0)") }
-        let disks = world.state.disks.keys.sorted()
-        func pick<Value>(_ values: [Value]) -> Value { values[Int(world.random.next() % UInt64(values.count))] }
-        var old = world.state
-        do {
-            for step in 0..<steps {
-                // Half of the steps end in a power cut somewhere on the way.
-                let crashes = world.random.next() % 2 == 0
-                if crashes { world.crashAtStep = world.steps + 1 + Int(world.random.next() % 60) }
-                switch world.random.next() % 12 {
-                case 0...4:
-                    try model.write([.put(pick(keys), model.randomContent())])
-                case 5:
-                    try model.write((0..<4).map { _ in .put(pick(keys), model.randomContent()) })
-                case 6:
-                    if let key = model.keys.first { try model.write([.remove(key)]) }
-                case 7:
-                    let disk = pick(disks)
-                    if model.mayHit(disk) { model.setAbsent(disk) }
-                case 8:
-                    let disk = pick(disks)
-                    if world.state.absent.contains(disk) { model.setPresent(disk) }
-                case 9:
-                    let disk = pick(disks)
-                    if model.mayHit(disk) {
-                        switch world.random.next() % 3 {
-                        case 0: model.wipe(disk)
-                        case 1: model.rot(disk)
-                        default: model.rollBack(disk, to: old)
-                        }
-                    }
-                case 10:
-                    model.damageIndex()
-                default:
-                    _ = try model.repairAll()
-                }
-                if world.isCrashed {
-                    model.crash(pick([.loseAllUnsynced, .keepAll, .torn, .random, .random]))
-                } else {
-                    world.crashAtStep = nil
-                }
-                try model.check()
-                if step % 10 == 5 { old = world.state }
+/// One life of a store, from one seed: a list of steps, each with a seed of its own, so that steps can be
+/// left out and the others stay what they were.
+public struct RandomLife: Sendable {
+    /// What happens in a step.
+    enum Action: String, Sendable, CaseIterable {
+        case put, putSome, remove, putDuring, repairDuring, readDuring
+        case lose, bringBack, wipe, rot, rollBack, swapPlaces, copyOver, replaceByStranger, damageDocument
+        case damageIndex, repair, replaceAndRepair, scrub, rebuildIndex, changeHome, close, collide
+
+        /// How often, against the others.
+        var weight: Int {
+            switch self {
+            case .put: 8
+            case .putSome, .replaceAndRepair, .putDuring: 4
+            case .remove, .lose, .bringBack, .damageIndex, .repairDuring, .rot: 2
+            default: 1
             }
-            return world.traceHash
+        }
+
+        static let wheel = allCases.flatMap { Array(repeating: $0, count: $0.weight) }
+    }
+
+    struct Step: Sendable {
+        let number: Int
+        let action: Action
+        let seed: UInt64
+        /// The power goes after so many device steps.
+        var crashAfter: Int?
+        let policy: CrashPolicy
+    }
+
+    public let seed: UInt64
+    let profile: String
+    let devices: Int
+    var steps: [Step]
+
+    public init(seed: UInt64, steps count: Int = 30) {
+        let random = SeededRandom(seed)
+        self.seed = seed
+        (profile, devices) = random.pick([
+            ("rs:2+2", 5), ("rs:2+2", 4), ("rs:2+1", 3), ("rs:2+1", 4), ("rs:1+1", 2), ("rs:1+2", 3), ("rs:4+2", 7),
+            ("rs:3+3", 6),
+        ])
+        steps = (1...count).map { number in
+            Step(
+                number: number, action: random.pick(Action.wheel), seed: random.next(),
+                crashAfter: random.next() % 2 == 0 ? 1 + Int(random.next() % 60) : nil,
+                policy: random.pick([
+                    .loseAllUnsynced, .keepAll, .torn, .random, .random, .loseOne(Int(random.next() % 8)),
+                ]))
+        }
+    }
+
+    /// Lives it.
+    ///
+    /// - Returns: a hash over every call of every device, the same each time.
+    /// - Throws: `BrokenPromise`.
+    @discardableResult
+    public func run() throws -> UInt64 { try lived().world.traceHash }
+
+    /// What happened, in words.
+    public func story() throws -> [String] { try lived().log }
+
+    private func lived() throws -> StoreModel {
+        let model = try StoreModel(seed: seed, devices: devices, profile: profile)
+        do {
+            try model.live(steps)
+            return model
         } catch let broken as BrokenPromise {
             throw BrokenPromise(
                 description: "seed \(seed): \(broken)\nwhat happened:\n  " + model.log.joined(separator: "\n  "))
         }
     }
+
+    /// The same life with as few steps and power cuts as still break a promise.
+    public func minimized() -> RandomLife {
+        var best = self
+        func stillBreaks(_ steps: [Step]) -> Bool {
+            var candidate = self
+            candidate.steps = steps
+            do {
+                try candidate.run()
+                return false
+            } catch {
+                best = candidate
+                return true
+            }
+        }
+        guard stillBreaks(steps) else { return self }
+        var size = max(1, best.steps.count / 2)
+        while true {
+            var start = 0
+            var hasShrunk = false
+            while start < best.steps.count {
+                var fewer = best.steps
+                fewer.removeSubrange(start..<min(start + size, fewer.count))
+                if stillBreaks(fewer) { hasShrunk = true } else { start += size }
+            }
+            if size == 1, !hasShrunk { break }
+            size = max(1, size / 2)
+        }
+        for index in best.steps.indices where best.steps[index].crashAfter != nil {
+            var calmer = best.steps
+            calmer[index].crashAfter = nil
+            _ = stillBreaks(calmer)
+        }
+        return best
+    }
+
+    /// The same life with these steps alone.
+    public func keeping(_ numbers: Set<Int>) -> RandomLife {
+        var fewer = self
+        fewer.steps.removeAll { !numbers.contains($0.number) }
+        return fewer
+    }
+
+    public var numbers: [Int] { steps.map(\.number) }
+
+    /// The steps that are left, for people.
+    public var outline: [String] {
+        steps.map { step in
+            let crash = step.crashAfter.map { ", power cut after \($0) steps (\(step.policy))" } ?? ""
+            return "\(step.number): \(step.action.rawValue)\(crash)"
+        }
+    }
+}
+
+extension StoreModel {
+    /// Takes the steps one after the other and checks every promise after each.
+    func live(_ steps: [RandomLife.Step]) throws {
+        var old = world.state
+        for step in steps {
+            note("— \(step.number): \(step.action.rawValue)")
+            world.random.reseed(step.seed)
+            world.resetSteps()
+            world.crashAtStep = step.crashAfter
+            try take(step.action, old)
+            if world.isCrashed { crash(step.policy) } else { world.resetSteps() }
+            try check()
+            if step.number % 10 == 5 {
+                closeStore()
+                old = world.state
+            }
+        }
+    }
+
+    private func take(_ action: RandomLife.Action, _ old: SimulatedWorld.State) throws {
+        let random = world.random
+        let keys = try (0..<8).map { try Key("key-\($0)") }
+        let disks = world.state.disks.keys.sorted()
+        let disk = random.pick(disks)
+        let other = random.pick(disks)
+        switch action {
+        case .put: try write([.put(random.pick(keys), randomContent())])
+        case .putSome: try write((0..<4).map { _ in .put(random.pick(keys), randomContent()) })
+        case .remove: if !self.keys.isEmpty { try write([.remove(random.pick(self.keys))]) }
+        case .putDuring:
+            startFaults(mayReadsFail: true)
+            try write([.put(random.pick(keys), randomContent()), .put(random.pick(keys), randomContent())])
+            endFaults()
+        case .repairDuring:
+            startFaults(mayReadsFail: true)
+            _ = try repairAll()
+            endFaults()
+        case .readDuring:
+            startFaults(mayReadsFail: true)
+            try check()
+            endFaults()
+        case .lose: if mayHit(disk) { setAbsent(disk) }
+        case .bringBack: for disk in world.state.absent.sorted().prefix(1) { setPresent(disk) }
+        case .wipe: if mayHit(disk) { wipe(disk) }
+        case .rot: if mayHit(disk) { rot(disk) }
+        case .rollBack: if mayHit(disk) { rollBack(disk, to: old) }
+        case .swapPlaces: if disk != other { swapPlaces(disk, other) }
+        case .copyOver: if disk != other, mayHit(disk, other) { copy(disk, over: other) }
+        case .replaceByStranger: if mayHit(disk) { try replaceByStranger(disk) }
+        case .damageDocument: if mayHit(disk) { damageDocument(disk) }
+        case .damageIndex: damageIndex()
+        case .repair: try repairInPlace()
+        case .replaceAndRepair: _ = try repairAll()
+        case .scrub: try scrub()
+        case .rebuildIndex: try rebuildIndex()
+        case .changeHome: changeHome()
+        case .close: closeStore()
+        case .collide: try collide()
+        }
+    }
+}
+
+extension RandomSource {
+    /// One of `values`.
+    func pick<Value>(_ values: [Value]) -> Value { values[Int(next() % UInt64(values.count))] }
 }

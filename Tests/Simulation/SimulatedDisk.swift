@@ -4,8 +4,10 @@
 enum CrashPolicy: Sendable, Hashable {
     case loseAllUnsynced
     case keepAll
-    /// Directory entries are kept; contents that were not synced are cut in the middle and zeroed.
+    /// Directory entries are kept; contents that were not synced are torn.
     case torn
+    /// The n-th unsynced thing of the world is lost, everything else is kept.
+    case loseOne(Int)
     /// Each entry and each content by itself, kept, dropped or torn.
     case random
 }
@@ -84,13 +86,26 @@ struct SimulatedDisk: Sendable {
         files[file]?.synced = content
     }
 
-    /// The disk as it is found after a power cut.
+    /// How many entries and contents a power cut could lose now.
+    var unsyncedCount: Int { unsyncedEntries.count + unsyncedContents.count }
+
+    private var unsyncedEntries: [String] {
+        Set(entries.keys).union(durable.keys).sorted().filter { entries[$0] != durable[$0] }
+    }
+
+    private var unsyncedContents: [Int] {
+        files.filter { !$0.value.isDirectory && $0.value.synced != $0.value.content }.map(\.key).sorted()
+    }
+
+    /// The disk as it is found after a power cut. `.loseOne` counts this disk's entries, then its contents.
     mutating func crash(_ policy: CrashPolicy, _ random: some RandomSource) {
-        for path in Set(entries.keys).union(durable.keys).sorted() where entries[path] != durable[path] {
+        let (names, contents) = (unsyncedEntries, unsyncedContents)
+        for (number, path) in names.enumerated() {
             let isKept: Bool
             switch policy {
             case .loseAllUnsynced: isKept = false
             case .keepAll, .torn: isKept = true
+            case .loseOne(let lost): isKept = number != lost
             case .random: isKept = random.next() % 2 == 0
             }
             if isKept { durable[path] = entries[path] }
@@ -103,27 +118,37 @@ struct SimulatedDisk: Sendable {
                 if durable[parent] == nil { durable[path] = nil }
             }
         }
-        for (id, file) in files.sorted(by: { $0.key < $1.key }) where !file.isDirectory && file.synced != file.content {
+        for (number, id) in contents.enumerated() {
+            guard let file = files[id] else { continue }
             let content: [UInt8]
             switch policy {
             case .loseAllUnsynced: content = file.synced ?? []
             case .keepAll: content = file.content
-            case .torn: content = Self.torn(file.content, at: file.content.count / 2 / 512 * 512)
+            case .torn: content = Self.torn(file.content, random)
+            case .loseOne(let lost): content = names.count + number == lost ? file.synced ?? [] : file.content
             case .random:
                 switch random.next() % 3 {
                 case 0: content = file.synced ?? []
                 case 1: content = file.content
-                default: content = Self.torn(file.content, at: Int(random.next() % UInt64(file.content.count + 1)))
+                default: content = Self.torn(file.content, random)
                 }
             }
             files[id]?.content = content
             files[id]?.synced = content
         }
         entries = durable
+        files = files.filter { file in durable.values.contains(file.key) }
     }
 
-    /// The size is there, the rest of the data is not.
-    private static func torn(_ content: [UInt8], at count: Int) -> [UInt8] {
-        content.prefix(count) + [UInt8](repeating: 0, count: content.count - count)
+    /// The beginning is there, to the byte or to the sector. The rest is missing, zero, or what the medium held before.
+    private static func torn(_ content: [UInt8], _ random: some RandomSource) -> [UInt8] {
+        var count = Int(random.next() % UInt64(content.count + 1))
+        if random.next() % 2 == 0 { count = count / 512 * 512 }
+        let kept = Array(content.prefix(count))
+        switch random.next() % 3 {
+        case 0: return kept
+        case 1: return kept + [UInt8](repeating: 0, count: content.count - count)
+        default: return kept + (count..<content.count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        }
     }
 }

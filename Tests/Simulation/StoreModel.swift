@@ -53,7 +53,7 @@ final class StoreModel {
 
     /// Repeatable contents, with parts that come again so that deduplication has something to find.
     func randomContent() -> [UInt8] {
-        let size = [0, 1, 100, 511, 5_000, 20_000, 60_000][Int(world.random.next() % 7)]
+        let size = world.random.pick([0, 1, 100, 511, 5_000, 20_000, 60_000])
         guard size > 0 else { return [] }
         let style = world.random.next() % 3
         let source = SeededRandom(style == 0 ? world.random.next() % 3 : world.random.next())
@@ -140,15 +140,193 @@ final class StoreModel {
         world.reboot(policy)
     }
 
+    /// Ends the process in good order; what the step planned to happen stays planned.
     func closeStore() {
         store?.close()
         store = nil
-        world.restart()
+        if !world.isCrashed { world.executor.drain() }
+        world.endProcess()
     }
 
-    /// Device names a fault may still hit without going beyond the tolerance.
-    func mayHit(_ disk: String) -> Bool {
-        faulty.contains(disk) || faulty.count < profile.tolerance
+    /// Whether faults may hit these disks without going beyond the tolerance.
+    func mayHit(_ disks: String...) -> Bool { faulty.union(disks).count <= profile.tolerance }
+
+    /// From now on, or from some call on, disks misbehave. What makes a disk unreadable counts against the
+    /// tolerance; what only keeps it from being written to does not.
+    func startFaults(mayReadsFail: Bool) {
+        let random = world.random
+        if random.next() % 2 == 0 { closeStore() }
+        let all = Set(world.state.disks.keys)
+        for disk in all.sorted() where random.next() % 3 == 0 {
+            let fault = random.pick(SimulatedWorld.Fault.allCases)
+            let isUnreadable = fault == .failing || fault == .unreadable
+            if isUnreadable, !mayReadsFail || !mayHit(disk) { continue }
+            if isUnreadable { faulty.insert(disk) }
+            world.faults[disk] = fault
+        }
+        world.faultsFromCall = world.calls + Int(random.next() % 80)
+        let pulled = random.pick(all.sorted())
+        if random.next() % 4 == 0, mayHit(pulled) {
+            faulty.insert(pulled)
+            world.vanishAtCall = (world.calls + 1 + Int(random.next() % 80), pulled)
+        }
+        note(
+            "faults from call \(world.faultsFromCall): \(world.faults.sorted { $0.key < $1.key })"
+                + (world.vanishAtCall.map { ", \($0.disk) is pulled at call \($0.call)" } ?? ""))
+    }
+
+    /// The faults are over; a device that failed stays failed until the store is opened again.
+    func endFaults() {
+        world.endFaults()
+        if world.random.next() % 2 == 0, !world.isCrashed { closeStore() }
+    }
+
+    func swapPlaces(_ one: String, _ other: String) {
+        note("\(one) and \(other) change places")
+        closeStore()
+        func swap(_ set: inout Set<String>) {
+            let (hadOne, hadOther) = (set.contains(one), set.contains(other))
+            if hadOne != hadOther { set.formSymmetricDifference([one, other]) }
+        }
+        let kept = world.state.disks[one]
+        world.state.disks[one] = world.state.disks[other]
+        world.state.disks[other] = kept
+        swap(&world.state.absent)
+        swap(&faulty)
+    }
+
+    /// A disk is overwritten with a copy of another: one is gone, the other there twice.
+    func copy(_ disk: String, over other: String) {
+        note("\(disk) is copied over \(other)")
+        closeStore()
+        guard !world.state.absent.contains(disk), !world.state.absent.contains(other) else { return }
+        world.state.disks[other] = world.state.disks[disk]
+        faulty.formUnion([disk, other])
+    }
+
+    func replaceByStranger(_ disk: String) throws {
+        note("a device of another store stands in the place of \(disk)")
+        closeStore()
+        world.state.absent.remove(disk)
+        world.state.disks[disk] = try Self.stranger()
+        faulty.insert(disk)
+    }
+
+    private static func stranger() throws -> SimulatedDisk {
+        let world = SimulatedWorld(seed: 99, disks: ["a", "b"])
+        _ = try Store.create(
+            world.environment, devices: [NewDevice(path: "a"), NewDevice(path: "b")], profile: Profile("rs:1+1"),
+            averageChunkBytes: chunkBytes)
+        return world.state.disks["a"] ?? SimulatedDisk()
+    }
+
+    func damageDocument(_ disk: String) {
+        let name = world.random.pick([DocumentName.device, .epoch])
+        let random = world.random
+        note("\(name) on \(disk) is damaged")
+        closeStore()
+        faulty.insert(disk)
+        if random.next() % 4 == 0 {
+            world.state.disks[disk]?.removeForGood(name.rawValue)
+            return
+        }
+        world.state.disks[disk]?.corrupt(name.rawValue) { bytes in
+            guard !bytes.isEmpty else { return }
+            switch random.next() % 3 {
+            case 0: bytes.removeLast(Int(1 + random.next() % UInt64(bytes.count)))
+            case 1: bytes = SeededRandom.bytes(bytes.count, seed: random.next())
+            default: bytes[Int(random.next() % UInt64(bytes.count))] ^= UInt8(1 + random.next() % 255)
+            }
+        }
+    }
+
+    /// Works on in another home of the same store: its index is older, or not there.
+    func changeHome() {
+        closeStore()
+        let other = world.state.homeName == "home" ? "other-home" : "home"
+        note("from now on in \(other)")
+        if world.state.homes[other] == nil {
+            world.state.homes[other] = SimulatedWorld.HomeState(files: world.state.home.files)
+        }
+        world.state.homeName = other
+    }
+
+    /// A second writer from another home finds the first at work.
+    func collide() throws {
+        changeHome()
+        let first = world.state.homeName
+        let holder: Store
+        do throws(StoreError) {
+            holder = try openStore()
+        } catch {
+            return note("… refused: \(error)")
+        }
+        // A store none of whose devices is in service has nothing to lock.
+        guard holder.devices.contains(where: \.state.isInService) else { return }
+        let second = first == "home" ? "other-home" : "home"
+        let before = world.state.disks.mapValues(\.entries)
+        for home in [first, second] {
+            guard let code = openAgain(in: home) else {
+                throw BrokenPromise(description: "two writers at once, in \(first) and \(home)")
+            }
+            guard code == .locked || world.isCrashed else {
+                throw BrokenPromise(description: "a second writer in \(home) is told \(code)")
+            }
+        }
+        guard world.state.disks.mapValues(\.entries) == before else {
+            throw BrokenPromise(description: "a second writer changed something")
+        }
+    }
+
+    /// How a writer fails; nil when it does not.
+    private func openAgain(in home: String) -> StoreError.Code? {
+        do throws(StoreError) {
+            try Store.open(
+                world.environment(home: home), access: .write, options: Store.Options(lockWaitSeconds: 0)
+            ).close()
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    /// Makes again what can be, on the devices there are.
+    func repairInPlace() throws {
+        guard let report = attempt("repair", { store throws(StoreError) in try store.repair() }) else { return }
+        note("… \(report.repairedShards) shards, \(report.owedShards) owed, \(report.errors)")
+        try requireNothingLost(report)
+    }
+
+    func scrub() throws {
+        guard let report = attempt("scrub", { store throws(StoreError) in try store.scrub() }) else { return }
+        note("… \(report.shards) shards, \(report.problems.count) problems")
+        if !world.isCrashed, !report.lostBlocks.isEmpty {
+            throw BrokenPromise(description: "scrub finds \(report.lostBlocks) lost")
+        }
+    }
+
+    /// Does something with the open store; nil when that fails.
+    private func attempt<Value>(
+        _ what: String, _ body: (Store) throws(StoreError) -> Value
+    ) -> Value? {
+        note(what)
+        do throws(StoreError) {
+            return try body(try openStore())
+        } catch {
+            note("… failed: \(error)")
+            return nil
+        }
+    }
+
+    func rebuildIndex() throws {
+        note("rebuild the index")
+        closeStore()
+        do throws(StoreError) {
+            _ = try Store.rebuildIndex(world.environment, options: Store.Options(lockWaitSeconds: 0))
+        } catch {
+            note("… failed: \(error)")
+        }
+        if !world.isCrashed { world.endProcess() }
     }
 
     func setAbsent(_ disk: String) {
@@ -174,11 +352,18 @@ final class StoreModel {
     }
 
     func rollBack(_ disk: String, to old: SimulatedWorld.State) {
+        // What stood there then may stand elsewhere by now: that would be a copy.
+        let elsewhere = world.state.disks.filter { $0.key != disk }.compactMap { Self.identity($0.value) }
+        guard let past = old.disks[disk], let id = Self.identity(past), !elsewhere.contains(id) else { return }
         note("\(disk) is rolled back")
         closeStore()
         world.state.absent.remove(disk)
         world.state.disks[disk] = old.disks[disk]
         faulty.insert(disk)
+    }
+
+    private static func identity(_ disk: SimulatedDisk) -> DeviceID? {
+        disk.content(DocumentName.device.rawValue).flatMap { try? DeviceDocument.parse($0, at: "") }.map(\.deviceID)
     }
 
     func rot(_ disk: String) {
@@ -193,6 +378,8 @@ final class StoreModel {
             let random = world.random
             note("bit rot in \(path) on \(disk)")
             world.state.disks[disk]?.corrupt(path) { bytes in
+                // Cut to nothing before.
+                guard !bytes.isEmpty else { return }
                 switch random.next() % 4 {
                 case 0: bytes.removeLast(Int(1 + random.next() % UInt64(bytes.count)))
                 case 1: bytes.append(0)
@@ -210,7 +397,7 @@ final class StoreModel {
             world.state.index = nil
         case 1:
             note("the index is rolled back")
-            world.state.index = world.state.indexes.first
+            world.state.index = world.state.home.indexes.first
         default:
             note("the index is damaged")
             if var bytes = world.state.index, !bytes.isEmpty {
@@ -222,32 +409,32 @@ final class StoreModel {
 
     /// Replaces what is absent or wiped and makes everything whole; false when it was cut off or could not.
     func repairAll() throws -> Bool {
-        note("replace and repair")
-        let repair: RepairReport?
-        do throws(StoreError) {
-            repair = try replaceAndScrub()
-        } catch {
-            note("… failed: \(error)")
-            return false
-        }
+        let repair = attempt("replace and repair") { _ throws(StoreError) in try replaceAndScrub() } ?? nil
         guard let repair else { return false }
         if world.isCrashed { return false }
-        if !repair.lostBlocks.isEmpty {
-            throw BrokenPromise(description: "repair lost \(repair.lostBlocks): \(repair.errors)")
-        }
+        try requireNothingLost(repair)
         guard repair.owedShards == 0, repair.errors.isEmpty else { return false }
         faulty = []
         return true
     }
 
+    /// Nothing is called lost while the faults are within the tolerance.
+    private func requireNothingLost(_ report: RepairReport) throws {
+        if !world.isCrashed, !report.lostBlocks.isEmpty {
+            throw BrokenPromise(description: "repair lost \(report.lostBlocks): \(report.errors)")
+        }
+    }
+
     private func replaceAndScrub() throws(StoreError) -> RepairReport? {
+        // What only failed in this session is whole, and comes back.
+        closeStore()
         for device in try openStore().devices where !device.state.isInService {
-            guard let path = device.path else { continue }
-            if world.state.absent.contains(path) {
-                world.state.absent.remove(path)
-                world.state.disks[path] = SimulatedDisk()
-            }
-            _ = try openStore().replaceDevice(device.id)
+            // Identity decides, not the place: a new disk goes where none of ours is in service.
+            let taken = try openStore().devices.filter(\.state.isInService).compactMap(\.path)
+            guard let free = faulty.subtracting(taken).min() else { return nil }
+            world.state.absent.remove(free)
+            world.state.disks[free] = SimulatedDisk()
+            _ = try openStore().replaceDevice(device.id, with: free)
         }
         return try openStore().scrub(repairing: true).repair
     }

@@ -8,6 +8,9 @@ public final class SeededRandom: RandomSource {
         state = Monitor(seed)
     }
 
+    /// Begins again with another seed.
+    func reseed(_ seed: UInt64) { state.withLock { $0 = seed } }
+
     public func next() -> UInt64 {
         state.withLock { state in
             state &+= 0x9e37_79b9_7f4a_7c15

@@ -13,10 +13,10 @@ final class FailingCallTests: XCTestCase {
         try base.check()
         let whole = try base.fork(seed: 2)
         try workload(whole)
-        for step in 1...whole.world.steps {
-            for failure in [SimulatedWorld.Failure.io, .noSpace, .readOnly] {
+        for call in 1...whole.world.calls {
+            for failure in SimulatedWorld.Failure.allCases {
                 let model = try base.fork(seed: 2)
-                model.world.failAtStep = (step, failure)
+                model.world.failAtCall = (call, failure)
                 do {
                     try workload(model)
                     try model.check()
@@ -25,14 +25,14 @@ final class FailingCallTests: XCTestCase {
                     model.world.state.index = nil
                     try model.check()
                     let isStored = try model.write([.put(Key("after"), [1, 2, 3])])
-                    XCTAssertTrue(isStored, "\(failure) at step \(step)")
+                    XCTAssertTrue(isStored, "\(failure) at call \(call)")
                     try model.check()
                     model.closeStore()
                     for (name, disk) in model.world.state.disks {
-                        XCTAssertEqual(disk.names(in: "tmp"), [], "\(failure) at step \(step): temporaries on \(name)")
+                        XCTAssertEqual(disk.names(in: "tmp"), [], "\(failure) at call \(call): temporaries on \(name)")
                     }
                 } catch {
-                    return XCTFail("\(failure) at step \(step): \(error)\n  " + model.log.joined(separator: "\n  "))
+                    return XCTFail("\(failure) at call \(call): \(error)\n  " + model.log.joined(separator: "\n  "))
                 }
             }
         }

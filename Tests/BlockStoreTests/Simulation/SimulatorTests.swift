@@ -15,10 +15,10 @@ enum Seeds {
 
 final class SimulatorTests: XCTestCase {
     func testAcknowledgedObjectsSurviveCrashesAndLosses() throws {
-        for seed in Seeds.thisRun(60) { _ = try RandomLife.run(seed: seed) }
+        for seed in Seeds.thisRun(60) { _ = try RandomLife(seed: seed).run() }
     }
 
     func testASeedReplaysExactly() throws {
-        XCTAssertEqual(try RandomLife.run(seed: 7), try RandomLife.run(seed: 7))
+        XCTAssertEqual(try RandomLife(seed: 7).run(), try RandomLife(seed: 7).run())
     }
 }
