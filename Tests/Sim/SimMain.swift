@@ -13,6 +13,8 @@ struct SimMain {
     private var mutant: Mutant?
     private var tellsStory = false
     private var isTable = false
+    private var isCrashPoints = false
+    private var isThorough = false
 
     static func main() {
         var sim = SimMain()
@@ -46,6 +48,8 @@ struct SimMain {
             case "--only": kept = Set((rest.popFirst() ?? "").split(separator: ",").compactMap { Int($0) })
             case "--story": tellsStory = true
             case "--mutants": isTable = true
+            case "--crash-points": isCrashPoints = true
+            case "--thorough": isThorough = true
             case "--mutant":
                 let name = rest.popFirst() ?? ""
                 mutant = Mutant.allCases.first { "\($0)" == name }
@@ -62,7 +66,7 @@ struct SimMain {
         if isTable { return mutants() }
         activate(mutant)
         if let one { return replay(one) }
-        return lives()
+        return isCrashPoints ? crashPoints() : lives()
     }
 
     private func activate(_ mutant: Mutant?) {
@@ -106,6 +110,31 @@ struct SimMain {
         print(
             "\(count) lives of \(steps) steps from seed \(first): \(broken) with a broken promise; "
                 + "\(Int(seconds)) s, trace \(String(hash, radix: 16))")
+        return broken == 0
+    }
+
+    /// Every crash point of every workload.
+    private func crashPoints() -> Bool {
+        let start = Date()
+        var total = CrashPoints.Count()
+        var broken = 0
+        for workload in Workload.all {
+            do {
+                let count = try CrashPoints.run(workload, isThorough: isThorough)
+                total.steps += count.steps
+                total.states += count.states
+                total.recoveries += count.recoveries
+                print(
+                    "\(workload.name): \(count.steps) steps, \(count.states) states found, "
+                        + "\(count.recoveries) recoveries cut off")
+            } catch {
+                broken += 1
+                print("BROKEN \(error)")
+            }
+        }
+        print(
+            "crash points: \(Workload.all.count) workloads, \(total.steps) steps, \(total.states) states, "
+                + "\(total.recoveries) recoveries cut off, \(broken) broken, \(Int(Date().timeIntervalSince(start))) s")
         return broken == 0
     }
 

@@ -339,7 +339,7 @@ final class SimulatedProvider: DeviceProvider {
     }
 
     func prepare(
-        _ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool
+        _ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool
     ) throws(StoreError) -> any Device {
         try world.look("prepare \(hint)", on: hint)
         if creating, world.state.disks[hint] == nil { world.state.disks[hint] = SimulatedDisk() }
@@ -347,8 +347,8 @@ final class SimulatedProvider: DeviceProvider {
         let disk = world.state.disks[hint] ?? SimulatedDisk()
         let isEmpty = disk.names(in: "").allSatisfy { ["tmp", "blocks"].contains($0) }
         if isEmpty, try device.shards(from: .none).isEmpty { return device }
-        if let document = disk.content(DocumentName.device.rawValue), isLeftover(document),
-            try device.shards(from: .none).isEmpty
+        if let document = disk.content(DocumentName.device.rawValue),
+            isLeftover(document, try !device.shards(from: .none).isEmpty)
         {
             return device
         }

@@ -80,6 +80,13 @@ final class WriterTenure: @unchecked Sendable {
 }
 
 extension WriterTenure {
+    /// Goes on from where `other` is, over other devices and therefore in an epoch of its own.
+    convenience init(_ engine: Engine, continuing other: WriterTenure) {
+        self.init(
+            engine, state: other.state, highestBlock: BlockNumber(other.nextBlock.value - 1),
+            highestEpoch: other.highestEpoch, isEpochWritten: false)
+    }
+
     /// Continues from what recovery found.
     convenience init(_ engine: Engine, _ recovery: Recovery.Result) {
         self.init(

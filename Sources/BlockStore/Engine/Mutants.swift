@@ -21,6 +21,8 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case leastShardsIgnored
     case repairUnproved
     case missingRowOverlooked
+    case newerFormatTakenForDamage
+    case repairNotReadBack
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

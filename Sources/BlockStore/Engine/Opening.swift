@@ -128,7 +128,12 @@ struct Opening {
     private func lockDevices(_ devices: DeviceSet) throws(StoreError) -> Bool {
         for id in devices.inService {
             guard let device = devices.device(id) else { continue }
-            if try device.tryLock() { continue }
+            do throws(StoreError) {
+                if try device.tryLock() { continue }
+            } catch {
+                devices.fail(id, error)
+                continue
+            }
             Self.release(devices)
             if access == .read { return false }
             throw StoreError(
