@@ -6,7 +6,7 @@ import os
 from typing import Iterator
 
 from contents import Put
-from cursor import FormatError
+from cursor import require
 
 FILE, LINK, DIRECTORY = 0, 1, 2
 
@@ -34,8 +34,9 @@ def write(put: Put, content: Iterator[bytes], directory: str) -> None:
 
 
 def _components(put: Put) -> list[bytes]:
-    key = put.key[:-1] if put.kind == DIRECTORY else put.key
-    components = key.split(b"/")
-    if any(component in (b"", b".", b"..") for component in components):
-        raise FormatError("its key is no path below a directory")
+    components = put.key.split(b"/")
+    if put.kind == DIRECTORY:
+        require(components.pop() == b"", "a directory", "its key does not end in /")
+    is_below = not any(component in (b"", b".", b"..") for component in components)
+    require(is_below, "extraction", "the key is no path below a directory")
     return components
