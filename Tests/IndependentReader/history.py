@@ -30,6 +30,7 @@ class History:
         self._contents = blocks
         self._commits = {name: commit for name in blocks if (commit := _commit_ending_in(name, blocks[name]))}
         self.retired = self._newest_retired()
+        self.lost: list[str] = []  # What the chain names and nobody has.
 
     def _newest_retired(self) -> Retired:
         found = [
@@ -100,7 +101,7 @@ class History:
                 )
         return name
 
-    def chain(self, head: BlockName, warn: Callable[[str], None]) -> list[Commit]:
+    def chain(self, head: BlockName) -> list[Commit]:
         """The commits from the first to the head."""
         chain: list[Commit] = []
         name: BlockName | None = head
@@ -111,17 +112,17 @@ class History:
             chain.append(commit)
             below, name = self._below(commit), self._found_below(commit)
             if below is not None and below[1] != name:
-                warn(f"commit {below[0]} in block {below[1]} was found nowhere: what it said is lost")
+                self.lost.append(f"commit {below[0]} in block {below[1]}")
         return chain[::-1]
 
-    def records(self, chain: list[Commit], warn: Callable[[str], None]) -> dict[Identity, Record]:
+    def records(self, chain: list[Commit]) -> dict[Identity, Record]:
         """The records of the chain's blocks by identity."""
         records: dict[Identity, Record] = {}
         for commit in chain:
             for name in commit.least_shards:
                 if name not in self._contents:
                     if not self.retired.holds(name):
-                        warn(f"block {name} of commit {commit.number} was found nowhere: what it said is lost")
+                        self.lost.append(f"block {name} of commit {commit.number}")
                     continue
                 for record in self._contents[name].records:
                     known = records.setdefault(record.identity, record)

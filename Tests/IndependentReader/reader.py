@@ -31,7 +31,7 @@ from store import Store
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Reads a BlockStore from any sufficient set of its device directories.")
+    parser = argparse.ArgumentParser(description="Reads a BlockStore from any sufficient set of its devices.")
     parser.add_argument("--list", action="store_true", help="size, SHA-256 and key of every object (the default)")
     parser.add_argument("--key", help="one object only, to standard output unless --out is given")
     parser.add_argument("--out", metavar="DIR", help="write objects into this new directory")
@@ -81,7 +81,9 @@ def run(arguments: argparse.Namespace) -> bool:
     if arguments.out is not None:
         os.mkdir(arguments.out)
         puts.sort(key=extraction.extraction_order)
-    is_complete = True
+    for lost in store.lost:
+        warn(f"{lost} was found nowhere: what follows is not the newest state")
+    is_complete = not store.lost
     for put in puts:
         try:
             if arguments.out is not None:

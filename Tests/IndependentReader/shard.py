@@ -90,9 +90,10 @@ class BlockShape:
 
 
 def parse_header(data: bytes, what: str) -> tuple[BlockShape, Row]:
-    cursor = Cursor(data, what)
+    cursor = Cursor(data[:-4], what)
     cursor.expect(b"BSSHARD1", "the magic")
-    checksum = struct.unpack_from("<I", data, HEADER_BYTES - 4)[0] if len(data) == HEADER_BYTES else None
+    require(len(data) == HEADER_BYTES, what, "too short for a header")
+    checksum = struct.unpack_from("<I", data, HEADER_BYTES - 4)[0]
     require(checksum == crc32c(data[:-4]), what, "the header's checksum is wrong")
     version = cursor.u16()
     require(version == 1, what, f"version {version} is unknown")
@@ -117,6 +118,7 @@ def parse_header(data: bytes, what: str) -> tuple[BlockShape, Row]:
     cursor.zero(8)
     contents_digest = cursor.digest()
     cursor.zero(124)
+    cursor.end()
     return BlockShape(store_id, block, columns, payload_bytes, contents_bytes, contents_digest), row
 
 
@@ -156,8 +158,9 @@ class Shard:
         return cells
 
     def _check_footer(self, footer: bytes) -> None:
-        require(struct.unpack_from("<I", footer, 60)[0] == crc32c(footer[:60]), self.path, "the footer's checksum is wrong")
-        cursor = Cursor(footer[:60], f"{self.path}: footer")
+        checksum = struct.unpack_from("<I", footer, FOOTER_BYTES - 4)[0]
+        require(checksum == crc32c(footer[:-4]), self.path, "the footer's checksum is wrong")
+        cursor = Cursor(footer[:-4], f"{self.path}: footer")
         cursor.expect(b"BSSHEND1", "the magic")
         require(BlockName.parse(cursor) == self.shape.block, self.path, "header and footer name different blocks")
         cursor.expect(self.row.bytes, "the row")

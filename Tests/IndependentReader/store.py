@@ -31,8 +31,9 @@ class Store:
         self._payloads: OrderedDict[BlockName, bytes] = OrderedDict()
         self._survey(directories)
         history = History({name: block.contents for name, block in self._blocks.items()})
-        chain = history.chain(history.head(self, warn), warn)
-        self.objects = newest_puts(history.records(chain, warn))
+        chain = history.chain(history.head(self, warn))
+        self.objects = newest_puts(history.records(chain))
+        self.lost = history.lost
         self._places = self._chunks_of(
             name for commit in chain for name in commit.least_shards if not history.retired.holds(name)
         )

@@ -13,31 +13,32 @@ struct IndependentReader {
         let complaints: String
     }
 
-    private let python: String
+    /// Not what PATH names, which may be a script around it.
+    private let interpreter: String
 
     /// Skips the test where Python 3.9 or later is not installed.
     init() throws {
-        let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/python3" }
-        guard let found = paths.first(where: FileManager.default.isExecutableFile(atPath:)) else {
-            throw XCTSkip("no python3 in PATH: the independent reader was not run")
-        }
-        python = found
-        guard try run(["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).code == 0 else {
-            throw XCTSkip("\(found) is older than 3.9: the independent reader was not run")
+        let asked = try Self.run(
+            "/usr/bin/env",
+            ["python3", "-c", "import sys; print(sys.executable if sys.version_info >= (3, 9) else '')"])
+        interpreter = asked.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        if asked.code != 0 || interpreter.isEmpty {
+            throw XCTSkip("no python3 of version 3.9 or later in PATH: the independent reader was not run")
         }
     }
 
     func callAsFunction(_ arguments: [String]) throws -> Outcome {
-        try run(["\(Self.directory)/reader.py"] + arguments)
+        // -S: without packages that are installed beside the standard library.
+        try Self.run(interpreter, ["-S", "\(Self.directory)/reader.py"] + arguments)
     }
 
     /// Output and complaints go to files, so that the process never waits for its reader.
-    private func run(_ arguments: [String]) throws -> Outcome {
+    private static func run(_ program: String, _ arguments: [String]) throws -> Outcome {
         let scratch = try TemporaryDirectory()
         let paths = ["\(scratch.path)/output", "\(scratch.path)/complaints"]
         for path in paths { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: python)
+        process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.standardOutput = try XCTUnwrap(FileHandle(forWritingAtPath: paths[0]))
         process.standardError = try XCTUnwrap(FileHandle(forWritingAtPath: paths[1]))
