@@ -181,7 +181,7 @@ final class IndependentReaderTests: XCTestCase {
             guard damage == .payload else { continue }
             checkRefuses(
                 try reader(["disk-1", "disk-2"].map { "\(directory.path)/\($0)" }), "may have been acknowledged",
-"without disk-3")
+                "without disk-3")
         }
     }
 
