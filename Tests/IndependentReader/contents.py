@@ -14,6 +14,8 @@ MAX_METADATA_BYTES = 64 << 10
 MAX_CHUNK_BYTES = 16 << 20
 MAX_BLOCKS_IN_COMMIT = MAX_DEVICES = 1024
 MAX_MANIFEST_ENTRIES = 102
+MAX_MANIFEST_DEPTH = 4
+MAX_RETIRED = 65_536
 STORED, LZ4 = 0, 1
 MUST_UNDERSTAND = 1
 
@@ -187,6 +189,7 @@ def _put(body: Cursor) -> Put:
     require(present <= 3, body.what, f"unknown attributes {present:#x}")
     body.take(body.count(1, MAX_METADATA_BYTES))
     depth, entry_count = body.u8(), body.u8()
+    require(depth <= MAX_MANIFEST_DEPTH, body.what, f"a manifest of depth {depth}")
     require(entry_count <= MAX_MANIFEST_ENTRIES, body.what, f"{entry_count} entries in the record")
     entries = parse_entries(body, entry_count, byte_count)
     return Put(
@@ -207,9 +210,12 @@ def _profile_record(body: Cursor) -> Passed:
     return Passed()
 
 
-def _profile(body: Cursor) -> None:
+def _profile(body: Cursor) -> int:
+    """How many shards it gives a block."""
     kind, k, m, zero = body.take(4)
-    require(kind == 1 and k >= 1 and k + m <= 64 and zero == 0, body.what, f"unknown profile {(kind, k, m, zero)}")
+    is_known = kind == 1 and k >= 1 and m >= 1 and k + m <= 64 and zero == 0
+    require(is_known, body.what, f"unknown profile {(kind, k, m, zero)}")
+    return k + m
 
 
 def _configuration(body: Cursor, store_id: bytes) -> Passed:
@@ -231,9 +237,10 @@ def _configuration(body: Cursor, store_id: bytes) -> Passed:
 
 
 def _retired(body: Cursor) -> Retired:
-    intervals = tuple((body.u64(), body.u64()) for _ in range(body.count(16)))
-    blocks = tuple(BlockName.parse(body) for _ in range(body.count(24)))
-    commits = tuple(RedundantCommits(body.u64(), body.u64(), BlockName.parse(body)) for _ in range(body.count(40)))
+    intervals = tuple((body.u64(), body.u64()) for _ in range(body.count(16, MAX_RETIRED)))
+    blocks = tuple(BlockName.parse(body) for _ in range(body.count(24, MAX_RETIRED)))
+    commit_count = body.count(40, MAX_RETIRED)
+    commits = tuple(RedundantCommits(body.u64(), body.u64(), BlockName.parse(body)) for _ in range(commit_count))
     for name, bounds in (("blocks", intervals), ("commits", tuple((c.first, c.last) for c in commits))):
         flat = [bound for interval in bounds for bound in interval]
         ascending = all(first <= last for first, last in bounds) and all(
@@ -254,8 +261,9 @@ def _commit(body: Cursor) -> Commit:
     name = None
     for _ in range(body.count(32, MAX_BLOCKS_IN_COMMIT)):
         name = BlockName.parse(body)
-        _profile(body)
+        shard_count = _profile(body)
         least_shards[name] = body.u8()
+        require(1 <= least_shards[name] <= shard_count, body.what, f"block {name} needs {least_shards[name]} shards")
         body.zero(3)
     if name is None:
         raise FormatError(f"{body.what}: a commit without blocks")

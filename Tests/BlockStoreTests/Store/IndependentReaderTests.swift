@@ -129,6 +129,7 @@ final class IndependentReaderTests: XCTestCase {
         try commit { session in
             try put(session, "text", Array(text.suffix(100)))
         }
+        XCTAssertEqual(try store.newestVersion(of: Key("big")).manifest.depth, 1)
         return (directory, files)
     }
 
