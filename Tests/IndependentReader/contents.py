@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Union
 
-from cursor import Cursor, FormatError, require
+from cursor import Cursor, FormatError, NeedsNewerReader, require
 from manifest import Entry, parse_entries
 from shard import MAX_CONTENTS_BYTES, MAX_NUMBER, BlockName, BlockShape
 
@@ -109,10 +109,6 @@ class Record:
     body: Body
 
 
-class MustUnderstand(FormatError):
-    """A record of an unknown type whose flags say that the store cannot be read without it."""
-
-
 @dataclass(frozen=True)
 class Contents:
     used_bytes: int
@@ -168,7 +164,7 @@ def _record(cursor: Cursor, store_id: bytes) -> Record:
     elif type_number == 7:
         parsed = _commit(body)
     elif flags & MUST_UNDERSTAND:
-        raise MustUnderstand(f"{body.what}: type {type_number} is unknown and must be understood")
+        raise NeedsNewerReader(f"{body.what}: type {type_number} is unknown and must be understood")
     else:
         return Record(identity, body_bytes, Passed())
     body.end()

@@ -7,6 +7,10 @@ class FormatError(Exception):
     """Bytes that docs/format.md does not allow, or that are damaged."""
 
 
+class NeedsNewerReader(FormatError):
+    """Sound bytes of a later format (§12). Passing them over would show an older state for the newest."""
+
+
 class Cursor:
     """Walks over bytes; no field can reach past their end."""
 

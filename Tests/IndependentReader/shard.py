@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from crc32c import crc32c
-from cursor import Cursor, FormatError, require
+from cursor import Cursor, FormatError, NeedsNewerReader, require
 from galois import coefficient
 
 HEADER_BYTES, FOOTER_BYTES = 256, 64
@@ -96,11 +96,13 @@ def parse_header(data: bytes, what: str) -> tuple[BlockShape, Row]:
     checksum = struct.unpack_from("<I", data, HEADER_BYTES - 4)[0]
     require(checksum == crc32c(data[:-4]), what, "the header's checksum is wrong")
     version = cursor.u16()
-    require(version == 1, what, f"version {version} is unknown")
+    if version != 1:
+        raise NeedsNewerReader(f"{what}: version {version} is unknown")
     require(cursor.u16() == HEADER_BYTES, what, "the header is not 256 bytes long")
     cursor.take(8)  # Compatible and read-only features never stop a reader.
     incompatible = cursor.u32()
-    require(incompatible == 0, what, f"needs incompatible features {incompatible:#x}")
+    if incompatible != 0:
+        raise NeedsNewerReader(f"{what}: unknown incompatible features {incompatible:#x}")
     store_id, block = cursor.id(), BlockName.parse(cursor)
     require(1 <= block.number <= MAX_NUMBER, what, f"block number {block.number}")
     column_count, first = cursor.u8(), cursor.u8()

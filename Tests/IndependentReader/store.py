@@ -9,9 +9,9 @@ from collections import OrderedDict
 from typing import Any, Callable, Iterator
 
 from block import Block, plain_bytes
-from contents import Chunk, MustUnderstand, Put
+from contents import Chunk, Put
 from crc32c import crc32c
-from cursor import FormatError, require
+from cursor import FormatError, NeedsNewerReader, require
 from history import History, newest_puts
 from manifest import pieces
 from shard import BlockName, Shard, is_shard_name, open_shard
@@ -67,7 +67,7 @@ class Store:
                 self._named.setdefault(block, set()).add(row)
                 try:
                     self._add(open_shard(shard_directory, name), store_id)
-                except MustUnderstand:
+                except NeedsNewerReader:
                     raise
                 except (FormatError, OSError) as error:
                     self._warn(f"refused {error}")

@@ -238,6 +238,21 @@ final class IndependentReaderTests: XCTestCase {
         XCTAssert(outcome.output.contains(" text\n"), "what is there is read: \(outcome.complaints)")
     }
 
+    func testAShardOfALaterFormatStopsItRatherThanBeingPassedOver() throws {
+        let reader = try IndependentReader()
+        for (offset, words) in [(8, "version 3 is unknown"), (20, "unknown incompatible features 0x2")] {
+            let directory = try GoldenStore.copy()
+            let shard = try XCTUnwrap(DirectoryDevice(path: "\(directory.path)/disk-1").shards(from: .none).last)
+            let path = "\(directory.path)/disk-1/blocks/\(shard.directoryName)/\(shard.fileName)"
+            var bytes = Array(try XCTUnwrap(FileManager.default.contents(atPath: path)))
+            bytes[offset] ^= 2
+            let checksum = CRC32C.of(Array(bytes[..<252]))
+            for byte in 0..<4 { bytes[252 + byte] = UInt8(truncatingIfNeeded: checksum >> (8 * byte)) }
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            checkRefuses(try reader(GoldenStore.disks.map { "\(directory.path)/\($0)" }), words, words)
+        }
+    }
+
     func testBadInputGetsAClearErrorAndNoTraceback() throws {
         let reader = try IndependentReader()
         let directory = try GoldenStore.copy()
