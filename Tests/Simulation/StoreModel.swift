@@ -212,9 +212,12 @@ final class StoreModel {
         let all = Set(world.state.disks.keys)
         for disk in all.sorted() where random.next() % 3 == 0 {
             let fault = random.pick(SimulatedWorld.Fault.allCases)
-            let isUnreadable = fault == .failing || fault == .unreadable
-            if isUnreadable, !mayReadsFail || !mayHit(disk) { continue }
-            if isUnreadable { faulty.insert(disk) }
+            switch fault {
+            case .failing, .unreadable, .forgetful:
+                guard mayReadsFail, mayHit(disk) else { continue }
+                faulty.insert(disk)
+            case .full, .readOnly, .slow: break
+            }
             world.faults[disk] = fault
         }
         world.faultsFromCall = world.calls + Int(random.next() % 80)

@@ -44,6 +44,7 @@ enum Protection {
 
     /// Rows that count: the first of those that stand on one device.
     static func onDistinctDevices(_ rows: [Row: DeviceID]) -> [Row: DeviceID] {
+        if Mutant.isActive(.rowsTogetherCounted) { return rows }
         var taken: Set<DeviceID> = []
         return rows.sorted { $0.key < $1.key }.reduce(into: [:]) { result, place in
             if taken.insert(place.value).inserted { result[place.key] = place.value }

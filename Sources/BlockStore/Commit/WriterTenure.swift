@@ -69,7 +69,8 @@ final class WriterTenure: @unchecked Sendable {
             state.highestBlock, commit.record.blocks.map(\.name.number).max() ?? state.highestBlock)
         if let configuration { state.configuration = configuration }
         if let retired { state.retired = retired }
-        for id in engine.devices.inService { state.lastInService[id] = state.highestBlock }
+        let present = Mutant.isActive(.absentTakenForPresent) ? engine.devices.order : engine.devices.inService
+        for id in present { state.lastInService[id] = state.highestBlock }
         do throws(StoreError) {
             guard indexProblem == nil else { return }
             try engine.index.apply([commit], state: state)
@@ -91,6 +92,6 @@ extension WriterTenure {
     convenience init(_ engine: Engine, _ recovery: Recovery.Result) {
         self.init(
             engine, state: recovery.state, highestBlock: recovery.highestBlock, highestEpoch: recovery.highestEpoch,
-            isEpochWritten: recovery.isUnchanged)
+            isEpochWritten: recovery.isUnchanged || Mutant.isActive(.epochReused))
     }
 }

@@ -56,7 +56,10 @@ final class DeviceSet: Sendable {
     }
 
     /// The device, when it is there at all: a full or read-only disk keeps what it has.
-    func readable(_ id: DeviceID) -> (any Device)? { members.withLock { $0[id]?.device } }
+    func readable(_ id: DeviceID) -> (any Device)? {
+        if Mutant.isActive(.failedDeviceNotRead) { return device(id) }
+        return members.withLock { $0[id]?.device }
+    }
 
     /// Devices that can be read from, those in service first.
     var readable: [DeviceID] {

@@ -33,6 +33,7 @@ struct Discovery {
     }
 
     private func untriedHint(ofFound isFound: Bool) -> String? {
+        if isFound, Mutant.isActive(.swappedDeviceNotFound) { return nil }
         let members = configuration.devices.filter { $0.state != .removed }.map(\.id)
         guard members.contains(where: { found[$0] == nil }) else { return nil }
         return members.filter { (found[$0] != nil) == isFound }.flatMap { hints[$0] ?? [] }
@@ -120,7 +121,7 @@ struct Discovery {
             if error.code != .notFound { notices.append(error.description) }
             return
         }
-        guard document.storeID == storeID else {
+        guard document.storeID == storeID || Mutant.isActive(.foreignDeviceAccepted) else {
             tried[hint] = "it belongs to another store, \(document.storeID)"
             notices.append("\(hint) belongs to another store and is left alone")
             return

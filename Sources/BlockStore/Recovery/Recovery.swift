@@ -233,7 +233,8 @@ struct Recovery {
                 detail: "no commit was found on the \(devices.inService.count) devices in service",
                 advice: "bring more devices back, or run bsctl init again if it was interrupted")
         }
-        for id in devices.inService { final.lastInService[id] = final.highestBlock }
+        let seen = Mutant.isActive(.absentTakenForPresent) ? devices.order : devices.inService
+        for id in seen { final.lastInService[id] = final.highestBlock }
         if !batch.isEmpty || final != state { try index.apply(batch, state: final) }
         state = final
         return final
