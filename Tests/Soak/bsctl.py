@@ -1,6 +1,7 @@
 """Runs bsctl as a person would, and says what came of it. Every command has a time limit: to hang is to fail."""
 import hashlib
 import json
+import os
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -119,12 +120,17 @@ def require_code(outcome: Outcome, codes: tuple[int, ...], words: list[str]) -> 
     if outcome.code not in codes:
         kind = "lost" if outcome.code == LOST else "wrong"
         expected = " or ".join(map(str, codes))
-        raise Broken(kind, f"{line(words)} ended with {outcome.code}, expected {expected}: {outcome.complaints.strip()}")
+        text = f"{line(words)} ended with {outcome.code}, expected {expected}: {outcome.complaints.strip()}"
+        raise Broken(kind, text)
 
 
 def require_no_temporaries(devices: list[Path]) -> None:
     for device in devices:
         temporaries = device / "tmp"
-        names = [entry.name for entry in temporaries.iterdir()] if temporaries.is_dir() else []
+        try:
+            names = os.listdir(temporaries)
+        except OSError:
+            # Gone or failing: nothing can be removed there either.
+            continue
         if names:
             raise Broken("wrong", f"temporaries are left in {temporaries}: {', '.join(sorted(names))}")

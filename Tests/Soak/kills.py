@@ -153,7 +153,7 @@ class Life:
                 return elapsed >= (first[0] + pause if first else 4 * usual)
 
             return is_time
-        delay = self.chance.uniform(0, 1.05 * usual)
+        delay = self.chance.uniform(0, 0.95 * usual)
         return lambda elapsed: elapsed >= delay
 
     def is_staging(self) -> bool:
@@ -217,8 +217,12 @@ class Life:
     def kill_recovery(self) -> None:
         """What comes next opens the store and repairs what it finds: it is killed as well."""
         words = self.chance.choice([["ls"], ["status"], ["repair"], ["index", "rebuild"], ["rm", "no such key"]])
-        outcome, _ = self.bsctl.run_killed(words, self.moment("index rebuild"))
-        self.count("recovery by " + ("index rebuild" if words[0] == "index" else words[0]), outcome.code)
+        kind = "recovery by " + ("index rebuild" if words[0] == "index" else words[0])
+        outcome, elapsed = self.bsctl.run_killed(words, self.moment(kind))
+        # How long a recovery takes is not known before: later after a hit, earlier after a miss.
+        usual = self.typical.get(kind, 0.05)
+        self.typical[kind] = min(1, usual * 1.1) if outcome.code == KILLED else min(usual, elapsed)
+        self.count(kind, outcome.code)
         if outcome.code != KILLED:
             # 1: with disks lost in the middle of a commit, writing may be refused.
             codes = (DONE, DEGRADED, FAILED) if self.lost else (DONE,)
@@ -422,6 +426,8 @@ def main() -> int:
             **{kind: total.failures[kind] for kind in ("lost", "altered", "wrong")},
             "seconds": seconds, "seed": seed, "killsByKind": dict(sorted(total.by_kind.items())),
             "hitsByKind": dict(sorted(total.hits_by_kind.items()))}, indent=2) + "\n")
+    if total.astray:
+        print(f"note: after {total.astray} killed replacements the new device had to be named again")
     print(
         f"kills: {total.kills} kills ({total.hits} hit a running command), {total.reads} reads checked, "
         f"{total.failures['lost']} lost, {total.failures['altered']} altered, {total.failures['wrong']} wrong, "
