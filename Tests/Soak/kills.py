@@ -109,6 +109,8 @@ class Life:
         else:
             self.judge(operation, outcome.code, outcome.complaints)
         self.check()
+        if operation.kind == "device replace" and outcome.code == KILLED:
+            self.name_again()
         if not self.lost and self.chance.random() < 0.05:
             self.rot()
         if self.chance.random() < (0.5 if self.lost else 0.6):
@@ -223,7 +225,7 @@ class Life:
         usual = self.typical.get(kind, 0.05)
         self.typical[kind] = min(1, usual * 1.1) if outcome.code == KILLED else min(usual, elapsed)
         self.count(kind, outcome.code)
-        if outcome.code != KILLED:
+        if outcome.code != KILLED and not is_astray(outcome):
             # 1: with disks lost in the middle of a commit, writing may be refused.
             codes = (DONE, DEGRADED, FAILED) if self.lost else (DONE,)
             require_code(outcome, (*codes, NOT_FOUND) if words[0] == "rm" else codes, words)
@@ -234,10 +236,10 @@ class Life:
         if not status["inDoubt"]:
             return
         self.figures.doubts += 1
-        keys = {key for commit in status["inDoubt"] for key in commit["keys"]}
+        keys = {entry["key"] for commit in status["inDoubt"] for entry in commit["keys"]}
         strange = keys - set(self.model.pending)
         if strange:
-            raise Broken("wrong", f"in doubt is what was not under way: {', '.join(sorted(map(str, strange)))}")
+            raise Broken("wrong", f"in doubt is what was not under way: {', '.join(sorted(strange))}")
         self.bsctl.run("recover", "--abandon")
 
     def check(self) -> None:
@@ -307,11 +309,7 @@ class Life:
 
     def mend(self) -> None:
         """A repair that is let finish makes the store whole."""
-        outcome = self.bsctl.attempt("repair")
-        if "where it was is not known" in outcome.complaints:
-            self.name_again()
-            outcome = self.bsctl.attempt("repair")
-        require_code(outcome, (DONE,), ["repair"])
+        self.bsctl.run("repair")
         self.lost = set()
         self.whole = True
         self.devices = self.bsctl.devices()
@@ -323,7 +321,7 @@ class Life:
     def name_again(self) -> None:
         """A replacement that was killed after its commit may not have said where the new device is: as bsctl
         advises, another directory takes its place."""
-        for device in self.bsctl.document("device", "ls", codes=(DEGRADED,))["devices"]:
+        for device in self.bsctl.document("device", "ls", codes=(DONE, DEGRADED))["devices"]:
             if device["path"] is None:
                 self.figures.astray += 1
                 operation = self.operations.replacement(device["label"])
@@ -344,6 +342,10 @@ class Life:
         self.lost = {"some"}
         self.check()
         self.mend()
+
+
+def is_astray(outcome: Outcome) -> bool:
+    return "where it was is not known" in outcome.complaints
 
 
 @dataclass(frozen=True)
