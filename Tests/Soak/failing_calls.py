@@ -360,7 +360,8 @@ class Judge:
         """What ls, stat and status say is right, or they fail."""
         if self.outcome.code != 0 or self.workload.name not in ("ls", "stat", "status"):
             return
-        free = re.compile(rb'"freeBytes":\d+')
+        # Unknown where the device cannot tell.
+        free = re.compile(rb'"(free|total)Bytes":(\d+|null)')
         if free.sub(b"", self.outcome.output) != free.sub(b"", clean.output):
             yield Problem("altered", "the report differs from that without a fault")
 
@@ -598,7 +599,11 @@ Counts = dict[tuple[str, str], dict[str, int]]  # (workload, scope) → kind of 
 
 
 def plan_cases(
-    world: World, workloads: list[Workload], scopes: list[str], failures: list[Failure], arguments: argparse.Namespace,
+    world: World,
+    workloads: list[Workload],
+    scopes: list[str],
+    failures: list[Failure],
+    arguments: argparse.Namespace,
     counts: Counts,
 ) -> Iterator[Case]:
     every: int = arguments.every
@@ -664,7 +669,7 @@ def main() -> int:
     parser.add_argument("--failure", action="append", choices=[item.name for item in FAILURES])
     parser.add_argument("--call", type=int, metavar="N", help="in place of every K-th: the N-th alone")
     parser.add_argument("--only", type=parse_case, metavar="CASE", help="one case, as a finding names it")
-    parser.add_argument("--strict", action="store_true", help="a command that enough devices could serve must succeed")
+    parser.add_argument("--strict", action="store_true", help="what enough devices could serve must succeed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--keep", action="store_true", help="keep the directory of the runs")
     arguments = parser.parse_args()
@@ -679,7 +684,8 @@ def main() -> int:
             print("failing calls: skipped, there is no C compiler (clang or cc)")
             return SKIPPED
         jobs = 1 if arguments.only else arguments.jobs
-        worlds = [World(directory / f"world-{number}", arguments.bsctl, shim, arguments.strict) for number in range(jobs)]
+        places = [directory / f"world-{number}" for number in range(jobs)]
+        worlds = [World(place, arguments.bsctl, shim, arguments.strict) for place in places]
         if arguments.only:
             return show(worlds[0], arguments.only)
         campaign = Campaign(worlds, lambda text: print(text, flush=True))
@@ -702,9 +708,7 @@ def main() -> int:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def write_figures(
-    path: Path, campaign: Campaign, counts: Counts, every: int, seed: int, seconds: float
-) -> None:
+def write_figures(path: Path, campaign: Campaign, counts: Counts, every: int, seed: int, seconds: float) -> None:
     figures = {
         "every": every,
         "seed": seed,
