@@ -141,20 +141,20 @@ struct SimMain {
     /// Which check catches which mutant, and how many lives it takes without the others.
     private func mutants() -> Bool {
         var escaped = 0
+        var byLives = 0
         print("| mutant | caught by | random lives alone |\n|---|---|---|")
         for mutant in Mutant.allCases {
             activate(mutant)
             let check = Checks.first(against: mutant)
-            var alone = "not in \(count)"
-            for seed in first..<(first + count) where (try? RandomLife(seed: seed, steps: steps).run()) == nil {
-                alone = "seed \(seed)"
-                break
-            }
+            let seed = (first..<(first + count)).first { (try? RandomLife(seed: $0, steps: steps).run()) == nil }
             activate(nil)
-            if check == nil, alone.hasPrefix("not") { escaped += 1 }
-            print("| \(mutant) | \(check ?? "—") | \(alone) |")
+            if check == nil, seed == nil { escaped += 1 }
+            if seed != nil { byLives += 1 }
+            print("| \(mutant) | \(check ?? "—") | \(seed.map { "seed \($0)" } ?? "not in \(count)") |")
         }
-        print("\n\(Mutant.allCases.count) mutants, \(escaped) escaped")
+        print(
+            "mutants: \(Mutant.allCases.count) deliberate bugs, \(byLives) also caught by \(count) random lives alone, "
+                + "\(escaped) escaped")
         return escaped == 0
     }
 }

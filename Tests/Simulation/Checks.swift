@@ -9,15 +9,16 @@ public enum Checks {
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 
-    /// The name of the first check that fails; nil when none does. The caller has made the mutant active.
+    /// The first check that fails and how it says so, in short; nil when none does. The caller has made the mutant active.
     public static func first(against mutant: Mutant) -> String? {
-        all.first { check in
+        for check in all {
             do {
                 try check.run()
-                return false
             } catch {
-                return true
+                let text = "\(error)".split(separator: "\n").first ?? ""
+                return "\(check.name): \(text.prefix(100))\(text.count > 100 ? "…" : "")"
             }
-        }?.name
+        }
+        return nil
     }
 }

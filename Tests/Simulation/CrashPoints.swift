@@ -20,11 +20,13 @@ public enum CrashPoints {
 
     /// Runs `workload` once in full, then cut off after each step; checks every promise each time.
     ///
-    /// - Parameter isThorough: each unsynced thing alone is lost, and the power goes again after each step of the
-    ///   recovery; otherwise one thing and one step, which the seed chooses.
+    /// - Parameters:
+    ///   - stride: every so many steps; every one by default.
+    ///   - isThorough: each unsynced thing alone is lost, and the power goes again after each step of the recovery;
+    ///     otherwise one thing and one step, which depend on the step.
     /// - Throws: `BrokenPromise` with the step, the policy and what happened.
     @discardableResult
-    public static func run(_ workload: Workload, isThorough: Bool = false) throws -> Count {
+    public static func run(_ workload: Workload, every stride: Int = 1, isThorough: Bool = false) throws -> Count {
         let base = try StoreModel(seed: 1, devices: 5, profile: "rs:2+2")
         try workload.prepare(base)
         try base.check()
@@ -35,7 +37,7 @@ public enum CrashPoints {
         guard count.steps > 0 else { throw BrokenPromise(description: "\(workload.name) does nothing") }
         try workload.afterwards(whole)
         try finish(whole)
-        for step in 1...count.steps {
+        for step in Swift.stride(from: 1 + (count.steps - 1) % stride, through: count.steps, by: stride) {
             let cut = try base.fork(seed: UInt64(step))
             cut.world.crashAtStep = step
             try workload.run(cut)

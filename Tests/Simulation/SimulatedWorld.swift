@@ -75,6 +75,8 @@ final class SimulatedWorld: @unchecked Sendable {
     var faultsFromCall = 0
     /// A disk that is pulled at that call.
     var vanishAtCall: (call: Int, disk: String)?
+    /// The homes' disk is full: SQLite cannot even read.
+    var isHomeFull = false
     private(set) var isCrashed = false
     fileprivate var lockedDisks: Set<String> = []
     fileprivate var lockedHomes: Set<String> = []
@@ -317,6 +319,7 @@ final class SimulatedHome: Home, @unchecked Sendable {
 
     func openIndex() throws(StoreError) -> Index {
         try world.look("open the index", on: place)
+        if world.isHomeFull { throw StoreError(.noSpace, "use the index", at: place, detail: "no space left for it") }
         let (world, place) = (world, place)
         let index = try Index.inMemory(world.state.homes[place]?.index) { bytes in world.keep(index: bytes, of: place) }
         world.openIndex = index

@@ -57,6 +57,9 @@ final class StoreModel {
         log = other.log
     }
 
+    // The world and the index that is open in it know each other.
+    deinit { world.endProcess() }
+
     var keys: [Key] { contents.keys.sorted() }
 
     func note(_ text: String) { log.append(text) }
@@ -553,7 +556,7 @@ final class StoreModel {
     }
 
     private func openStore() throws(StoreError) -> Store {
-        if let store { return store }
+        if let store, store.isOpen { return store }
         let opened: Store
         do throws(StoreError) {
             opened = try Store.open(world.environment, access: .write, options: Store.Options(lockWaitSeconds: 0))

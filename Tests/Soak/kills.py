@@ -35,13 +35,12 @@ class Figures:
     reads: int = 0
     wiped: int = 0
     doubts: int = 0
-    astray: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
     hits_by_kind: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Figures") -> None:
-        for name in ("kills", "hits", "commands", "reads", "wiped", "doubts", "astray"):
+        for name in ("kills", "hits", "commands", "reads", "wiped", "doubts"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("by_kind", "hits_by_kind", "failures"):
             getattr(self, name).update(getattr(other, name))
@@ -109,8 +108,6 @@ class Life:
         else:
             self.judge(operation, outcome.code, outcome.complaints)
         self.check()
-        if operation.kind == "device replace" and outcome.code == KILLED:
-            self.name_again()
         if not self.lost and self.chance.random() < 0.05:
             self.rot()
         if self.chance.random() < (0.5 if self.lost else 0.6):
@@ -225,7 +222,7 @@ class Life:
         usual = self.typical.get(kind, 0.05)
         self.typical[kind] = min(1, usual * 1.1) if outcome.code == KILLED else min(usual, elapsed)
         self.count(kind, outcome.code)
-        if outcome.code != KILLED and not is_astray(outcome):
+        if outcome.code != KILLED:
             # 1: with disks lost in the middle of a commit, writing may be refused.
             codes = (DONE, DEGRADED, FAILED) if self.lost else (DONE,)
             require_code(outcome, (*codes, NOT_FOUND) if words[0] == "rm" else codes, words)
@@ -318,15 +315,6 @@ class Life:
             self.bsctl.run("scrub")
             self.bsctl.run("status")
 
-    def name_again(self) -> None:
-        """A replacement that was killed after its commit may not have said where the new device is: as bsctl
-        advises, another directory takes its place."""
-        for device in self.bsctl.document("device", "ls", codes=(DONE, DEGRADED))["devices"]:
-            if device["path"] is None:
-                self.figures.astray += 1
-                operation = self.operations.replacement(device["label"])
-                self.bsctl.run(*operation.words, codes=operation.codes)
-
     def finish(self) -> None:
         """At the end nothing is owed, every byte is sound, and the shards alone tell the same."""
         self.mend()
@@ -342,10 +330,6 @@ class Life:
         self.lost = {"some"}
         self.check()
         self.mend()
-
-
-def is_astray(outcome: Outcome) -> bool:
-    return "where it was is not known" in outcome.complaints
 
 
 @dataclass(frozen=True)
@@ -424,12 +408,10 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps({
             "kills": total.kills, "hits": total.hits, "commands": total.commands, "reads": total.reads,
-            "disksLost": total.wiped, "inDoubt": total.doubts, "astray": total.astray,
+            "disksLost": total.wiped, "inDoubt": total.doubts,
             **{kind: total.failures[kind] for kind in ("lost", "altered", "wrong")},
             "seconds": seconds, "seed": seed, "killsByKind": dict(sorted(total.by_kind.items())),
             "hitsByKind": dict(sorted(total.hits_by_kind.items()))}, indent=2) + "\n")
-    if total.astray:
-        print(f"note: after {total.astray} killed replacements the new device had to be named again")
     print(
         f"kills: {total.kills} kills ({total.hits} hit a running command), {total.reads} reads checked, "
         f"{total.failures['lost']} lost, {total.failures['altered']} altered, {total.failures['wrong']} wrong, "

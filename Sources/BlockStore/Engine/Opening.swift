@@ -85,10 +85,22 @@ struct Opening {
         var isDone = false
         defer { if !isDone { Self.release(devices) } }
         var notices = discovery.notices
-        let index = try openIndex(recovers: recovers, &notices)
+        var index: Index
+        do throws(StoreError) {
+            index = try openIndex(recovers: recovers, &notices)
+        } catch {
+            index = try indexInMemory(insteadOf: error, &notices)
+            recovers = true
+        }
         var recovery: Recovery.Result?
         if recovers {
-            recovery = try recover(devices, index, discovery.storeID, &notices)
+            do throws(StoreError) {
+                recovery = try recover(devices, index, discovery.storeID, &notices)
+            } catch {
+                index.close()
+                index = try indexInMemory(insteadOf: error, &notices)
+                recovery = try recover(devices, index, discovery.storeID, &notices)
+            }
             if let found = recovery?.state.configuration, found.number > discovery.configuration.number {
                 newerConfiguration = found
                 index.close()
@@ -156,6 +168,16 @@ struct Opening {
             try environment.home.discardIndex()
             return try environment.home.openIndex()
         }
+    }
+
+    /// A home that is full, read-only or failing keeps nobody from reading: the shards hold everything.
+    private func indexInMemory(
+        insteadOf problem: StoreError, _ notices: inout [String]
+    ) throws(StoreError) -> Index {
+        guard access == .read, problem.code == .io || problem.code == .noSpace else { throw problem }
+        notices.append(
+            "the index cannot be used and the shards are read instead, which takes longer (\(problem.detail))")
+        return try Index.inMemory()
     }
 
     private func recover(

@@ -51,6 +51,12 @@ extension Store {
             uniqueKeysWithValues: engine.devices.all.compactMap { m in m.path.map { (m.configured.id, $0) } })
         paths[id] = nil
         paths[newID] = device.place
+        // Where it is comes before the commit: who does not live to say it afterwards must find it.
+        var announced = paths
+        announced[id] = member.path
+        try environment.home.writeDocument(
+            .store,
+            StoreDocument(storeID: configuration.storeID, configuration: configuration, paths: announced).encode())
         var changed = configuration
         changed.number += 1
         let entry = Configuration.Device(

@@ -56,7 +56,9 @@ public final class Store: Sendable {
     /// What opening found worth telling.
     public var notices: [String] { session.withLock(\.notices) }
 
-    func replaceSession(_ new: Session) { session.withLock { $0 = new } }
+    /// False after `close`, and after an operation that had to open the store again and could not: then everything but `close`
+    /// throws, and the store is to be opened anew.
+    public var isOpen: Bool { session.withLock(\.isOpen) }
 
     /// Releases the locks and the index. Safe to call twice.
     public func close() {

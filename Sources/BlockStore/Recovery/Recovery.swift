@@ -123,16 +123,17 @@ struct Recovery {
         }
         if let known {
             // What the index knows needs no reading; a name that only looks known is read.
-            var expected: Set<ShardName> = []
+            var expected: [ShardName: IndexedBlock] = [:]
             let lowest = listing.map(\.0.number).min() ?? .none
             var last: BlockName? = BlockName(number: lowest, id: BlockID(high: 0, low: 0))
             while lowest <= known.highestBlock {
                 let page = try index.blocks(after: last, limit: 1000)
                 guard let end = page.last else { break }
                 last = end.name
-                for block in page { for row in block.profile.rows { expected.insert(ShardName(block.name, row)) } }
+                for block in page { for row in block.profile.rows { expected[ShardName(block.name, row)] = block } }
             }
-            listing.removeAll { expected.contains($0.0) }
+            try noteFound(listing, expected)
+            listing.removeAll { expected[$0.0] != nil }
         }
         let survey = BlockSurvey(devices: devices, storeID: storeID)
         let progress = self.progress
@@ -144,12 +145,25 @@ struct Recovery {
         return survey
     }
 
+    /// Rows of known blocks that were nowhere when the index was made, because their device was away.
+    private func noteFound(
+        _ listing: [(ShardName, DeviceID)], _ known: [ShardName: IndexedBlock]
+    ) throws(StoreError) {
+        let found = listing.compactMap { shard, id -> (BlockRef, Row, DeviceID)? in
+            guard let block = known[shard], block.shards[shard.row] == nil, !block.shards.values.contains(id) else {
+                return nil
+            }
+            return (block.ref, shard.row, id)
+        }
+        if !found.isEmpty { try index.setShards(found) }
+    }
+
     /// Doubt about the index: its head stands nowhere although its devices are here, or commits of a
     /// later epoch do not descend from it.
     private func requireSameHistory(_ known: IndexState, _ survey: BlockSurvey) throws(StoreError) {
         if Mutant.isActive(.indexTrustedWithoutShard) { return }
         if let block = try index.block(named: known.head.block) {
-            let here = block.shards.filter { devices.device($0.value) != nil }
+            let here = block.shards.filter { devices.device($0.value) != nil }.sorted { $0.key < $1.key }
             let found = here.filter { row, id in
                 let count = try? devices.device(id)?.byteCount(of: ShardName(block.name, row))
                 return count ?? nil != nil

@@ -24,8 +24,9 @@ struct BlockRepairer {
     /// What is missing of `block`, given what is known and what a look at the devices shows.
     func missingRows(of block: IndexedBlock) -> [Row] {
         if Mutant.isActive(.missingRowOverlooked) { return block.damaged.sorted() }
-        let present = block.shards.filter { row, id in
-            !block.damaged.contains(row) && has(ShardName(block.name, row), id)
+        let present = block.profile.rows.reduce(into: [Row: DeviceID]()) { present, row in
+            guard !block.damaged.contains(row), let id = block.shards[row] else { return }
+            if has(ShardName(block.name, row), id) { present[row] = id }
         }
         let counted = Protection.onDistinctDevices(present)
         return block.profile.rows.filter { counted[$0] == nil }
