@@ -13,6 +13,7 @@ struct SimMain {
     private var mutant: Mutant?
     private var tellsStory = false
     private var isTable = false
+    private var longRun: (() -> Bool)?
 
     static func main() {
         var sim = SimMain()
@@ -46,6 +47,8 @@ struct SimMain {
             case "--only": kept = Set((rest.popFirst() ?? "").split(separator: ",").compactMap { Int($0) })
             case "--story": tellsStory = true
             case "--mutants": isTable = true
+            case "--positions": longRun = LongRuns.positions
+            case "--patterns": longRun = LongRuns.patterns
             case "--mutant":
                 let name = rest.popFirst() ?? ""
                 mutant = Mutant.allCases.first { "\($0)" == name }
@@ -61,6 +64,7 @@ struct SimMain {
     private func run() -> Bool {
         if isTable { return mutants() }
         activate(mutant)
+        if let longRun { return longRun() }
         if let one { return replay(one) }
         return lives()
     }
