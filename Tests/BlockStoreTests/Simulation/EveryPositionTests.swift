@@ -11,28 +11,28 @@ final class EveryPositionTests: XCTestCase {
     }
 
     func testADamagedByteOfAShardIsFoundHarmlessAndRepairedIdentically() throws {
-        let damage = try EveryPosition(profile: "rs:2+1", devices: 3, stride: 151)
+        let damage = try EveryPosition(profile: "rs:2+1", devices: 3, stride: 211)
         damage.damageShards(of: "disk-2")
-        requireClean(damage, atLeast: 150)
+        requireClean(damage, atLeast: 80)
     }
 
     func testTwoDamagedShardsOfEveryBlockAreFoundHarmlessAndRepairedIdentically() throws {
-        let damage = try EveryPosition(profile: "rs:2+2", devices: 4, stride: 149)
+        let damage = try EveryPosition(profile: "rs:2+2", devices: 4, stride: 229)
         damage.damagePairs("disk-2", "disk-4")
-        requireClean(damage, atLeast: 40)
+        requireClean(damage, atLeast: 25)
     }
 
     func testExchangedAndStaleShardsAreNotBelieved() throws {
-        let damage = try EveryPosition(profile: "rs:2+2", devices: 4, stride: 11)
+        let damage = try EveryPosition(profile: "rs:2+2", devices: 4, stride: 23)
         damage.exchangeShards()
         try damage.putStaleShardsBack()
-        requireClean(damage, atLeast: 50)
+        requireClean(damage, atLeast: 25)
     }
 
     func testDamagedDocumentsAreNotBelievedAndMended() throws {
-        let damage = try EveryPosition(profile: "rs:2+1", devices: 3, stride: 61)
+        let damage = try EveryPosition(profile: "rs:2+1", devices: 3, stride: 97)
         damage.damageDocuments(of: "disk-2")
-        requireClean(damage, atLeast: 150)
+        requireClean(damage, atLeast: 90)
     }
 
     func testADamagedIndexIsFoundOutOrHarmless() throws {
