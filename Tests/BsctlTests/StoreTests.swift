@@ -51,11 +51,11 @@ final class StoreTests: CommandTest {
         let table = directory + "/fstab"
         Disk.write(Disk.bytes("/dev/none \(directory)/d1 ext4 defaults 0 0\n"), to: table)
         let provider = DirectoryProvider(mountTable: table)
-        XCTAssertThrowsError(try provider.prepare(directory + "/d1", creating: false) { _ in false }) { error in
+        XCTAssertThrowsError(try provider.prepare(directory + "/d1", creating: false) { _, _ in false }) { error in
             XCTAssertEqual((error as? StoreError)?.code, .invalid)
             XCTAssertTrue("\(error)".contains("nothing mounted"), "\(error)")
         }
-        XCTAssertNoThrow(try provider.prepare(directory + "/d2", creating: false) { _ in false })
+        XCTAssertNoThrow(try provider.prepare(directory + "/d2", creating: false) { _, _ in false })
     }
 
     func testARealStoreNeverWritesWhereADeviceIsMissing() {

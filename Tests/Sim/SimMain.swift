@@ -14,6 +14,8 @@ struct SimMain {
     private var tellsStory = false
     private var isTable = false
     private var longRun: (() -> Bool)?
+    private var isCrashPoints = false
+    private var isThorough = false
 
     static func main() {
         var sim = SimMain()
@@ -49,6 +51,8 @@ struct SimMain {
             case "--mutants": isTable = true
             case "--positions": longRun = LongRuns.positions
             case "--patterns": longRun = LongRuns.patterns
+            case "--crash-points": isCrashPoints = true
+            case "--thorough": isThorough = true
             case "--mutant":
                 let name = rest.popFirst() ?? ""
                 mutant = Mutant.allCases.first { "\($0)" == name }
@@ -66,7 +70,7 @@ struct SimMain {
         activate(mutant)
         if let longRun { return longRun() }
         if let one { return replay(one) }
-        return lives()
+        return isCrashPoints ? crashPoints() : lives()
     }
 
     private func activate(_ mutant: Mutant?) {
@@ -110,6 +114,31 @@ struct SimMain {
         print(
             "\(count) lives of \(steps) steps from seed \(first): \(broken) with a broken promise; "
                 + "\(Int(seconds)) s, trace \(String(hash, radix: 16))")
+        return broken == 0
+    }
+
+    /// Every crash point of every workload.
+    private func crashPoints() -> Bool {
+        let start = Date()
+        var total = CrashPoints.Count()
+        var broken = 0
+        for workload in Workload.all {
+            do {
+                let count = try CrashPoints.run(workload, isThorough: isThorough)
+                total.steps += count.steps
+                total.states += count.states
+                total.recoveries += count.recoveries
+                print(
+                    "\(workload.name): \(count.steps) steps, \(count.states) states found, "
+                        + "\(count.recoveries) recoveries cut off")
+            } catch {
+                broken += 1
+                print("BROKEN \(error)")
+            }
+        }
+        print(
+            "crash points: \(Workload.all.count) workloads, \(total.steps) steps, \(total.states) states, "
+                + "\(total.recoveries) recoveries cut off, \(broken) broken, \(Int(Date().timeIntervalSince(start))) s")
         return broken == 0
     }
 

@@ -1,5 +1,6 @@
 @testable import BlockStore
 import Erasure
+import Foundation
 
 /// Situations in which a broken rule shows at once, each small and made by hand. Those that happened elsewhere stand in
 /// NamedAccidents.swift.
@@ -14,6 +15,13 @@ enum Accidents {
         try anEpochStandsOnEveryDeviceBeforeAShard()
         try nothingIsAcknowledgedBelowTheLeastShards()
         try aRepairMakesWhatIsMissing()
+        try whatANewerVersionWroteIsNotTakenForDamage()
+        try aRepairIsReadBack()
+        try rowsOnOneDeviceCountOnce()
+        try aFullDiskIsStillReadFrom()
+        try everyPartOfAShardIsChecked()
+        try twoWritersExcludeEachOther()
+        try aDeadHalfOfAMirrorIsReplaced()
     }
 
     private static func expect(_ condition: Bool, _ promise: String) throws {
@@ -158,5 +166,124 @@ enum Accidents {
         model.world.restart()
         try expect(report.repairedShards >= 1, "a shard that is gone is made again")
         try expect(model.world.state.disks["disk-4"]?.content(path) != nil, "and is there")
+    }
+
+    /// Its checksums hold: it is refused, and nothing goes on below it as if it were not there.
+    static func whatANewerVersionWroteIsNotTakenForDamage() throws {
+        let model = try model()
+        for disk in model.world.state.disks.keys.sorted() {
+            guard let path = shard(model, disk) else { continue }
+            model.world.state.disks[disk]?.corrupt(path) { bytes in
+                bytes[20] |= 1  // An incompatible feature.
+                let head = HostileStore.signed(header: Array(bytes[..<ShardHeader.byteCount]))
+                bytes.replaceSubrange(..<ShardHeader.byteCount, with: head)
+            }
+        }
+        let before = model.world.state.disks.mapValues(\.entries)
+        let known = try Store.open(model.world.environment, access: .read)
+        try expect(
+            code { () throws(StoreError) in _ = try known.scrub() } == .unsupported, "a scrub calls it what it is")
+        known.close()
+        model.world.restart()
+        model.world.state.index = nil
+        for access in [Store.Access.read, .write] {
+            let found = code { () throws(StoreError) in try Store.open(model.world.environment, access: access).close()
+            }
+            try expect(
+                found == .unsupported, "a store of a newer version is refused, not \(found.map(\.rawValue) ?? "opened")"
+            )
+            model.world.restart()
+        }
+        try expect(model.world.state.disks.mapValues(\.entries) == before, "and left as it is")
+    }
+
+    private static func code(_ body: () throws(StoreError) -> Void) -> StoreError.Code? {
+        do throws(StoreError) {
+            try body()
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    /// Success is what was read from the medium, not what was written.
+    static func aRepairIsReadBack() throws {
+        let model = try model()
+        guard let path = shard(model, "disk-1") else { return }
+        model.world.state.disks["disk-1"]?.removeForGood(path)
+        model.world.faults = ["disk-1": .forgetful]
+        let store = try Store.open(model.world.environment, access: .write)
+        let report = try store.repair()
+        store.close()
+        model.world.restart()
+        try expect(report.repairedShards == 0, "what was not read back is not repaired")
+        try expect(report.owedShards == 1 && report.errors.count == 1, "it is owed, and said")
+    }
+
+    /// Two rows on one device are lost together.
+    static func rowsOnOneDeviceCountOnce() throws {
+        let model = try model()
+        guard let path = shard(model, "disk-1"), let bytes = model.world.state.disks["disk-1"]?.content(path),
+            let other = model.world.state.disks["disk-2"].map({ _ in "disk-2" })
+        else { return }
+        // Carried over by hand, as a repair from another home may have done.
+        model.world.state.disks[other]?.create(path)
+        model.world.state.disks[other]?.corrupt(path) { $0 = bytes }
+        model.world.state.disks[other]?.sync(directory: (path as NSString).deletingLastPathComponent)
+        model.world.state.disks["disk-1"]?.removeForGood(path)
+        model.world.state.index = nil
+        let store = try Store.open(model.world.environment, access: .read)
+        let survives = try store.status().lossesSurvivedNow
+        store.close()
+        model.world.restart()
+        try expect(survives == 1, "three rows of four count, not \(survives)")
+    }
+
+    /// rustfs#3296: nothing can be written to it, and everything is there.
+    static func aFullDiskIsStillReadFrom() throws {
+        let model = try model()
+        model.setAbsent("disk-3")
+        model.setAbsent("disk-4")
+        model.world.faults = ["disk-1": .full, "disk-2": .readOnly]
+        try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
+        try model.check()
+    }
+
+    /// rustfs#8005: cut by a byte, a byte too many, or a bit anywhere: scrub finds it.
+    static func everyPartOfAShardIsChecked() throws {
+        let base = try model()
+        guard let path = shard(base, "disk-2"), let bytes = base.world.state.disks["disk-2"]?.content(path),
+            let header = bytes.withBytes({ try? ShardHeader(parsing: $0.prefixed(ShardHeader.byteCount)) })
+        else { throw BrokenPromise(description: "a shard is there") }
+        let layout = ShardLayout(header)
+        let parts = [
+            0..<ShardHeader.byteCount, layout.payload, layout.checksumTable, layout.tableOfContents, layout.footer,
+        ]
+        var changes: [(inout [UInt8]) -> Void] = [{ $0.removeLast() }, { $0.append(0) }]
+        for part in parts where !part.isEmpty { changes.append { $0[(part.lowerBound + part.upperBound) / 2] ^= 4 } }
+        for (number, change) in changes.enumerated() {
+            let model = try base.fork(seed: 4)
+            model.world.state.disks["disk-2"]?.corrupt(path, change)
+            let store = try Store.open(model.world.environment, access: .read)
+            let problems = try store.scrub().problems
+            store.close()
+            try expect(problems.count == 1, "damage \(number) to a shard is found: \(problems)")
+        }
+    }
+
+    static func twoWritersExcludeEachOther() throws {
+        let model = try model()
+        try model.write([.put(Key("b"), [1])])
+        try model.collide()
+    }
+
+    /// Of two devices, one dead, the other alone is too few to say so: the new one helps.
+    static func aDeadHalfOfAMirrorIsReplaced() throws {
+        let model = try StoreModel(seed: 11, devices: 2, profile: "rs:1+1")
+        try model.write([.put(Key("a"), SeededRandom.bytes(20_000, seed: 1))])
+        model.wipe("disk-2")
+        try model.requireRepair()
+        model.setAbsent("disk-1")
+        try model.check()
     }
 }

@@ -5,14 +5,7 @@ public enum Checks {
     public static let all: [(name: String, run: @Sendable () throws -> Void)] = [
         ("graph rules", { try GraphRules.all() }),
         ("accidents", { try Accidents.all() }),
-        (
-            "crash points of put",
-            {
-                try CrashPoints.all { model in
-                    try model.write([.put(Key("a"), SeededRandom.bytes(20_000, seed: 1))])
-                }
-            }
-        ),
+        ("crash points of put", { try CrashPoints.run(Workload.all[0]) }),
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 

@@ -1,53 +1,100 @@
 @testable import BlockStore
 
-/// The power goes after every single device step of a workload, under every policy, and once more during
-/// the recovery that follows.
-enum CrashPoints {
+/// T2: the power goes after every single device step of a workload, under every policy, and again during the recovery
+/// that follows.
+public enum CrashPoints {
+    /// What was tried.
+    public struct Count: Sendable {
+        /// Steps of the workload after which the power went.
+        public var steps = 0
+        /// States that were found afterwards, and recovered from.
+        public var states = 0
+        /// Recoveries that were cut off in their turn.
+        public var recoveries = 0
+
+        public init() {}
+    }
+
+    /// Every unsynced thing lost, kept, torn, or each as the seed says. Beside these, each one alone is lost.
     static let policies: [CrashPolicy] = [.loseAllUnsynced, .keepAll, .torn, .random]
 
     /// Runs `workload` once in full, then cut off after each step; checks every promise each time.
     ///
+    /// - Parameter isThorough: each unsynced thing alone is lost, and the power goes again after each step of the
+    ///   recovery; otherwise one thing and one step, which the seed chooses.
     /// - Throws: `BrokenPromise` with the step, the policy and what happened.
-    static func all(
-        prepare: (StoreModel) throws -> Void = { _ in }, _ workload: (StoreModel) throws -> Void
-    ) throws {
+    @discardableResult
+    public static func run(_ workload: Workload, isThorough: Bool = false) throws -> Count {
         let base = try StoreModel(seed: 1, devices: 5, profile: "rs:2+2")
-        try prepare(base)
+        try workload.prepare(base)
         try base.check()
         let whole = try base.fork(seed: 2)
-        try workload(whole)
-        let steps = whole.world.steps
-        guard steps > 0 else { throw BrokenPromise(description: "the workload does nothing") }
-        for step in 1...steps {
-            for policy in policies {
-                let model = try base.fork(seed: UInt64(step))
+        try workload.run(whole)
+        var count = Count()
+        count.steps = whole.world.steps
+        guard count.steps > 0 else { throw BrokenPromise(description: "\(workload.name) does nothing") }
+        try workload.afterwards(whole)
+        try finish(whole)
+        for step in 1...count.steps {
+            let cut = try base.fork(seed: UInt64(step))
+            cut.world.crashAtStep = step
+            try workload.run(cut)
+            guard cut.world.isCrashed else { continue }
+            cut.powerGoes()
+            let unsynced = cut.world.unsyncedCount
+            let each = isThorough ? Array(0..<unsynced) : unsynced > 0 ? [step * 7 % unsynced] : []
+            for policy in policies + each.map(CrashPolicy.loseOne) {
+                count.states += 1
+                let found = try cut.fork(seed: UInt64(step))
                 do {
-                    try cutOff(model, workload, step, policy)
+                    found.powerReturns(policy)
+                    try workload.afterwards(found)
+                    count.recoveries += try cutOffAgain(found, workload, step, isThorough: isThorough)
+                    try finish(found)
                 } catch {
                     throw BrokenPromise(
-                        description: "crash after step \(step) of \(steps), \(policy): \(error)\n  "
-                            + model.log.joined(separator: "\n  "))
+                        description: "\(workload.name): power cut after step \(step) of \(count.steps), \(policy): "
+                            + "\(error)\n  " + found.log.joined(separator: "\n  "))
                 }
             }
         }
+        return count
     }
 
-    private static func cutOff(
-        _ model: StoreModel, _ workload: (StoreModel) throws -> Void, _ step: Int, _ policy: CrashPolicy
-    ) throws {
-        model.world.crashAtStep = step
-        try workload(model)
-        guard model.world.isCrashed else { return }
-        model.crash(policy)
-        // Again during the recovery: at a step that the seed chooses.
-        model.world.crashAtStep = 1 + Int(model.world.random.next() % 12)
-        try model.check()
-        if model.world.isCrashed {
-            model.crash(policy)
-            try model.check()
+    /// Cuts the recovery off as well, and recovers again, on copies of what was found. Returns how often.
+    private static func cutOffAgain(
+        _ found: StoreModel, _ workload: Workload, _ step: Int, isThorough: Bool
+    ) throws -> Int {
+        let whole = try found.fork(seed: UInt64(step))
+        try whole.check()
+        guard whole.world.steps > 0 else { return 0 }
+        let steps = isThorough ? Array(1...whole.world.steps) : [1 + step % whole.world.steps]
+        let policies: [CrashPolicy] = isThorough ? [.loseAllUnsynced, .keepAll, .random] : [.random]
+        for second in steps {
+            let cut = try found.fork(seed: UInt64(step))
+            cut.world.crashAtStep = second
+            try cut.check()
+            guard cut.world.isCrashed else { continue }
+            cut.powerGoes()
+            for policy in policies {
+                let again = try cut.fork(seed: UInt64(second))
+                again.powerReturns(policy)
+                do {
+                    try workload.afterwards(again)
+                    try finish(again)
+                } catch {
+                    throw BrokenPromise(
+                        description: "cut off again after step \(second) of the recovery, \(policy): \(error)\n  "
+                            + again.log.joined(separator: "\n  "))
+                }
+            }
         }
-        // The store goes on working, and losing as much as it must survive costs nothing.
-        model.world.crashAtStep = nil
+        return steps.count * policies.count
+    }
+
+    /// Everything is as promised, the store goes on working, and losing as much as it must survive costs nothing.
+    private static func finish(_ model: StoreModel) throws {
+        try model.check()
         guard try model.write([.put(Key("after"), SeededRandom.bytes(100, seed: 9))]) else {
             throw BrokenPromise(description: "nothing can be put afterwards")
         }

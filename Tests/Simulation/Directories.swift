@@ -13,7 +13,7 @@ struct RebasedProvider: DeviceProvider {
     }
 
     func prepare(
-        _ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool
+        _ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool
     ) throws(StoreError) -> any Device {
         RebasedDevice(try provider.prepare("\(base)/\(hint)", creating: creating, isLeftover: isLeftover), hint)
     }

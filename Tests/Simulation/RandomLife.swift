@@ -179,7 +179,7 @@ extension StoreModel {
         case .damageDocument: if mayHit(disk) { damageDocument(disk) }
         case .damageIndex: damageIndex()
         case .repair: try repairInPlace()
-        case .replaceAndRepair: _ = try repairAll()
+        case .replaceAndRepair: try requireRepair()
         case .scrub: try scrub()
         case .rebuildIndex: try rebuildIndex()
         case .changeHome: changeHome()

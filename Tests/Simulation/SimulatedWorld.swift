@@ -29,6 +29,8 @@ final class SimulatedWorld: @unchecked Sendable {
         case readOnly
         /// Every call takes a minute.
         case slow
+        /// What is written is taken and lost.
+        case forgetful
     }
 
     /// A directory with a copy of the configuration and an index.
@@ -123,8 +125,11 @@ final class SimulatedWorld: @unchecked Sendable {
         case .full: if !isRead, !what.hasPrefix("remove") { throw Failure.noSpace.error(what, place) }
         case .readOnly: if !isRead { throw Failure.readOnly.error(what, place) }
         case .slow: ticks += 60_000_000_000
+        case .forgetful: break
         }
     }
+
+    func isForgetful(_ place: String) -> Bool { calls >= faultsFromCall && faults[place] == .forgetful }
 
     func requireAlive(_ what: String, _ place: String) throws(StoreError) {
         if isCrashed { throw StoreError(.io, what, at: place, detail: "the power is out") }
@@ -339,7 +344,7 @@ final class SimulatedProvider: DeviceProvider {
     }
 
     func prepare(
-        _ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool
+        _ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool
     ) throws(StoreError) -> any Device {
         try world.look("prepare \(hint)", on: hint)
         if creating, world.state.disks[hint] == nil { world.state.disks[hint] = SimulatedDisk() }
@@ -347,8 +352,8 @@ final class SimulatedProvider: DeviceProvider {
         let disk = world.state.disks[hint] ?? SimulatedDisk()
         let isEmpty = disk.names(in: "").allSatisfy { ["tmp", "blocks"].contains($0) }
         if isEmpty, try device.shards(from: .none).isEmpty { return device }
-        if let document = disk.content(DocumentName.device.rawValue), isLeftover(document),
-            try device.shards(from: .none).isEmpty
+        if let document = disk.content(DocumentName.device.rawValue),
+            isLeftover(document, try !device.shards(from: .none).isEmpty)
         {
             return device
         }
@@ -465,7 +470,8 @@ final class SimulatedDevice: Device, @unchecked Sendable {
             if isReachable { disk.remove(temporary(staged)) }
             throw error
         }
-        disk.write(temporary(staged), pieces.flatMap { Array($0) })
+        let bytes = pieces.flatMap { Array($0) }
+        disk.write(temporary(staged), world.isForgetful(place) ? [UInt8](repeating: 0, count: bytes.count) : bytes)
         return staged
     }
 

@@ -1,5 +1,6 @@
 @testable import BlockStore
 import Erasure
+import Foundation
 
 /// A broken promise, with what it takes to see it again.
 struct BrokenPromise: Error, CustomStringConvertible {
@@ -8,17 +9,26 @@ struct BrokenPromise: Error, CustomStringConvertible {
 
 /// A store in a simulated world beside a dictionary that says what it must hold.
 ///
-/// What was acknowledged must read back; what was not may be there whole or not at all; which of the two
-/// is settled at the first look and must stay so.
+/// What was acknowledged must read back. What was not may be there whole or not at all; once seen it stays, and it must not
+/// appear any more when something later was acknowledged.
 final class StoreModel {
+    /// What a key may have become: nil for deleted.
+    private struct Pending {
+        let content: [UInt8]?
+        /// Something later was acknowledged: at the next look it is there, or it never will be.
+        var isSettling = false
+    }
+
     let world: SimulatedWorld
     let profile: Profile
     private(set) var log: [String] = []
     /// Acknowledged contents.
     private var contents: [Key: [UInt8]] = [:]
-    /// What unacknowledged operations may have made of keys: nil for deleted.
-    private var pending: [Key: [[UInt8]?]] = [:]
+    /// What unacknowledged operations may have made of keys, the oldest first.
+    private var pending: [Key: [Pending]] = [:]
     private var store: Store?
+    /// What is in doubt is given up as soon as it is seen; otherwise `expectDoubt` and `abandon` say what happens.
+    private var abandonsDoubt = true
     /// Devices that are not whole: absent, rotten, rolled back, or owed shards since then.
     private(set) var faulty: Set<String> = []
 
@@ -92,21 +102,52 @@ final class StoreModel {
         return try session.finish()
     }
 
+    /// Puts a tree with these files, and deletes what it does not hold.
+    @discardableResult
+    func putTree(_ files: [String: [UInt8]]) throws -> Bool {
+        let root = try Key("tree")
+        let directory = try TemporaryDirectory()
+        var changes: [Change] = [.put(try Key("tree/"), [])]
+        for (path, bytes) in files.sorted(by: { $0.key < $1.key }) {
+            if let slash = path.lastIndex(of: "/") {
+                let parent = path[..<slash]
+                try FileManager.default.createDirectory(
+                    atPath: "\(directory.path)/\(parent)", withIntermediateDirectories: true)
+                changes.append(.put(try Key("tree/\(parent)/"), []))
+            }
+            _ = FileManager.default.createFile(atPath: "\(directory.path)/\(path)", contents: Data(bytes))
+            changes.append(.put(try Key("tree/\(path)"), bytes))
+        }
+        let kept = Set(changes.map(\.key))
+        changes += keys.filter { $0.bytes.starts(with: Array("tree/".utf8)) && !kept.contains($0) }
+            .map { .remove($0) }
+        return try perform(changes) { () throws(StoreError) in
+            let store = try openStore()
+            let session = try store.startWriting()
+            _ = try store.putTree(Array(directory.path.utf8), as: root, in: session, deletingOthers: true)
+            return try session.finish()
+        }
+    }
+
     /// Runs changes in one session. Fully acknowledged, degraded, refused or cut off by a crash.
     @discardableResult
     func write(_ changes: [Change]) throws -> Bool {
+        try perform(changes) { () throws(StoreError) in try run(changes) }
+    }
+
+    private func perform(_ changes: [Change], _ body: () throws(StoreError) -> WriteReport) throws -> Bool {
         for change in changes {
             switch change {
             case .put(let key, let bytes):
                 note("put \(key) (\(bytes.count) bytes)")
-                pending[key, default: []].append(bytes)
+                pending[key, default: []].append(Pending(content: bytes))
             case .remove(let key):
                 note("remove \(key)")
-                pending[key, default: []].append(nil)
+                pending[key, default: []].append(Pending(content: nil))
             }
         }
         do throws(StoreError) {
-            let report = try run(changes)
+            let report = try body()
             if let debt = report.debt { note("… degraded: \(debt)") }
             // Nobody hears an acknowledgement after the power went.
             if world.isCrashed { return false }
@@ -116,9 +157,12 @@ final class StoreModel {
             note("… refused: \(error)")
             // Refused in good order: the previous versions stay, for ever.
             if !world.isCrashed, error.code != .unknownOutcome {
-                for change in changes { pending[change.key] = nil }
+                for change in changes { pending[change.key]?.removeLast() }
             }
             return false
+        }
+        for key in pending.keys {
+            for index in pending[key, default: []].indices { pending[key]?[index].isSettling = true }
         }
         for change in changes {
             switch change {
@@ -134,9 +178,18 @@ final class StoreModel {
     }
 
     func crash(_ policy: CrashPolicy) {
-        note("power cut (\(policy))")
+        powerGoes()
+        powerReturns(policy)
+    }
+
+    /// The process is gone in the middle of something. What becomes of unsynced writes is open.
+    func powerGoes() {
         world.rememberIndex()
         store = nil
+    }
+
+    func powerReturns(_ policy: CrashPolicy) {
+        note("power cut (\(policy))")
         world.reboot(policy)
     }
 
@@ -159,9 +212,12 @@ final class StoreModel {
         let all = Set(world.state.disks.keys)
         for disk in all.sorted() where random.next() % 3 == 0 {
             let fault = random.pick(SimulatedWorld.Fault.allCases)
-            let isUnreadable = fault == .failing || fault == .unreadable
-            if isUnreadable, !mayReadsFail || !mayHit(disk) { continue }
-            if isUnreadable { faulty.insert(disk) }
+            switch fault {
+            case .failing, .unreadable, .forgetful:
+                guard mayReadsFail, mayHit(disk) else { continue }
+                faulty.insert(disk)
+            case .full, .readOnly, .slow: break
+            }
             world.faults[disk] = fault
         }
         world.faultsFromCall = world.calls + Int(random.next() % 80)
@@ -318,6 +374,52 @@ final class StoreModel {
         }
     }
 
+    /// Puts an empty disk in the place of one.
+    func replace(_ disk: String) {
+        _ = attempt("replace \(disk)") { store throws(StoreError) in
+            for device in store.devices where device.path == disk { _ = try store.replaceDevice(device.id) }
+        }
+    }
+
+    /// A commit that was acknowledged stands on devices that are away: what is older reads, nothing is written, and
+    /// nothing is given up.
+    func expectDoubt() throws {
+        abandonsDoubt = false
+        defer {
+            abandonsDoubt = true
+            closeStore()
+        }
+        guard let store = attempt("look", { store throws(StoreError) in store }) else {
+            if world.isCrashed { return }
+            throw BrokenPromise(description: "a store with a commit in doubt does not open")
+        }
+        do throws(StoreError) {
+            _ = try store.startWriting()
+        } catch {
+            if !world.isCrashed, error.code != .inDoubt {
+                throw BrokenPromise(description: "writing is refused as \(error.code): \(error)")
+            }
+            return
+        }
+        throw BrokenPromise(description: "with a commit in doubt writing is refused")
+    }
+
+    /// Gives up what is in doubt, and with it `keys`.
+    func abandon(_ keys: [Key]) throws {
+        abandonsDoubt = false
+        defer { abandonsDoubt = true }
+        for key in keys { pending[key, default: []].append(Pending(content: nil)) }
+        let report = attempt("abandon") { store throws(StoreError) in try store.abandonDoubt() }
+        if world.isCrashed { return }
+        guard let report, Set(report.commits.flatMap(\.keys)) == Set(keys) else {
+            throw BrokenPromise(description: "abandoning names \(keys), not \(String(describing: report))")
+        }
+        for key in keys {
+            contents[key] = nil
+            pending[key] = nil
+        }
+    }
+
     func rebuildIndex() throws {
         note("rebuild the index")
         closeStore()
@@ -410,12 +512,23 @@ final class StoreModel {
     /// Replaces what is absent or wiped and makes everything whole; false when it was cut off or could not.
     func repairAll() throws -> Bool {
         let repair = attempt("replace and repair") { _ throws(StoreError) in try replaceAndScrub() } ?? nil
-        guard let repair else { return false }
+        guard let repair else {
+            note("… there is no place for a device")
+            return false
+        }
         if world.isCrashed { return false }
+        note("… \(repair.repairedShards) shards, \(repair.owedShards) owed, \(repair.errors)")
         try requireNothingLost(repair)
         guard repair.owedShards == 0, repair.errors.isEmpty else { return false }
-        faulty = []
+        // Pulled meanwhile, and not needed.
+        faulty = world.state.absent
         return true
+    }
+
+    /// With nothing in the way, everything can be made whole.
+    func requireRepair() throws {
+        if try repairAll() || world.isCrashed { return }
+        throw BrokenPromise(description: "what can be repaired is not: \(log.last ?? "")")
     }
 
     /// Nothing is called lost while the faults are within the tolerance.
@@ -449,8 +562,12 @@ final class StoreModel {
             throw error
         }
         store = opened
+        for device in opened.devices where !device.state.isInService {
+            note("… \(device.label) at \(device.path ?? "?") is \(device.state)")
+        }
         if let doubt = opened.recovery?.doubtful, !doubt.isEmpty {
             note("in doubt: \(doubt)")
+            guard abandonsDoubt else { return opened }
             _ = try opened.abandonDoubt()
         }
         return opened
@@ -460,16 +577,19 @@ final class StoreModel {
     func check() throws {
         guard let found = try readAll() else { return }
         for key in Set(contents.keys).union(found.keys).union(pending.keys).sorted() {
-            let allowed: [[UInt8]?] = [contents[key]] + (pending[key] ?? [])
+            let candidates = pending[key] ?? []
+            let allowed: [[UInt8]?] = [contents[key]] + candidates.map(\.content)
             guard allowed.contains(where: { $0 == found[key] }) else {
                 throw BrokenPromise(
                     description:
                         "\(key) is \(Self.text(found[key])), expected \(allowed.map(Self.text).joined(separator: " or "))"
                 )
             }
+            // What is older than what appeared is past.
+            let seen = candidates.lastIndex { $0.content == found[key] && $0.content != contents[key] }
+            pending[key] = candidates.suffix(from: seen.map { $0 + 1 } ?? 0).filter { !$0.isSettling }
             contents[key] = found[key]
         }
-        pending = [:]
     }
 
     /// Every live object; nil when the power went meanwhile.

@@ -137,7 +137,7 @@ final class EncodedBlock: Sendable {
         self.parity = parity
         if let payload, size > 0 {
             let padding = payload.slice(usedBytes..<(size * staging.profile.dataShards))
-            padding.initializeMemory(as: UInt8.self, repeating: 0)
+            padding.initializeMemory(as: UInt8.self, repeating: Mutant.isActive(.paddingNotZeroed) ? 1 : 0)
             if let parity {
                 func parts(_ buffer: Buffer, _ count: Int) -> [UnsafeMutableRawBufferPointer] {
                     (0..<count).map { index in buffer.slice((index * size)..<((index + 1) * size)) }

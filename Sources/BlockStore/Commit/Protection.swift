@@ -29,6 +29,28 @@ enum Protection {
         return losses
     }
 
+    /// One place for each row, on as many distinct devices as a look at the rows with the fewest places first finds: what
+    /// stands together on one device is lost together.
+    static func distinctPlaces(_ places: [Row: [DeviceID]]) -> [Row: DeviceID] {
+        var chosen: [Row: DeviceID] = [:]
+        var taken: Set<DeviceID> = []
+        for (row, devices) in places.sorted(by: { ($0.value.count, $0.key) < ($1.value.count, $1.key) }) {
+            guard let device = devices.first(where: { !taken.contains($0) }) ?? devices.first else { continue }
+            chosen[row] = device
+            taken.insert(device)
+        }
+        return chosen
+    }
+
+    /// Rows that count: the first of those that stand on one device.
+    static func onDistinctDevices(_ rows: [Row: DeviceID]) -> [Row: DeviceID] {
+        if Mutant.isActive(.rowsTogetherCounted) { return rows }
+        var taken: Set<DeviceID> = []
+        return rows.sorted { $0.key < $1.key }.reduce(into: [:]) { result, place in
+            if taken.insert(place.value).inserted { result[place.key] = place.value }
+        }
+    }
+
     private static func survivesEvery(_ losses: Int, of rows: [Row], columns: Range<Int>) -> Bool {
         var lost = Array(0..<losses)
         while true {

@@ -69,7 +69,8 @@ final class WriterTenure: @unchecked Sendable {
             state.highestBlock, commit.record.blocks.map(\.name.number).max() ?? state.highestBlock)
         if let configuration { state.configuration = configuration }
         if let retired { state.retired = retired }
-        for id in engine.devices.inService { state.lastInService[id] = state.highestBlock }
+        let present = Mutant.isActive(.absentTakenForPresent) ? engine.devices.order : engine.devices.inService
+        for id in present { state.lastInService[id] = state.highestBlock }
         do throws(StoreError) {
             guard indexProblem == nil else { return }
             try engine.index.apply([commit], state: state)
@@ -80,10 +81,17 @@ final class WriterTenure: @unchecked Sendable {
 }
 
 extension WriterTenure {
+    /// Goes on from where `other` is, over other devices and therefore in an epoch of its own.
+    convenience init(_ engine: Engine, continuing other: WriterTenure) {
+        self.init(
+            engine, state: other.state, highestBlock: BlockNumber(other.nextBlock.value - 1),
+            highestEpoch: other.highestEpoch, isEpochWritten: false)
+    }
+
     /// Continues from what recovery found.
     convenience init(_ engine: Engine, _ recovery: Recovery.Result) {
         self.init(
             engine, state: recovery.state, highestBlock: recovery.highestBlock, highestEpoch: recovery.highestEpoch,
-            isEpochWritten: recovery.isUnchanged)
+            isEpochWritten: recovery.isUnchanged || Mutant.isActive(.epochReused))
     }
 }

@@ -131,6 +131,6 @@ public protocol DeviceProvider: Sendable {
 
     /// A place fit for a new device: created when absent (where `creating`), refused with `.invalid`
     /// or `.exists` when it is not an empty directory, or is a mount point with nothing mounted.
-    /// A directory that holds nothing but a `device.json` that `isLeftover` accepts counts as empty.
-    func prepare(_ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool) throws(StoreError) -> any Device
+    /// A device that `isLeftover` accepts, given its `device.json` and whether it has shards, counts as empty.
+    func prepare(_ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool) throws(StoreError) -> any Device
 }

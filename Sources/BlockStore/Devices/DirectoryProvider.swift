@@ -11,7 +11,7 @@ public final class DirectoryProvider: DeviceProvider {
     public func open(_ hint: String) throws(StoreError) -> any Device { try DirectoryDevice(path: hint) }
 
     public func prepare(
-        _ hint: String, creating: Bool, isLeftover: ([UInt8]) -> Bool
+        _ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool
     ) throws(StoreError) -> any Device {
         let operation = "use this directory as a device"
         let path = Array(hint.utf8)
@@ -41,7 +41,7 @@ public final class DirectoryProvider: DeviceProvider {
             DocumentName.device.rawValue, DocumentName.epoch.rawValue, "tmp", "blocks",
         ])
         let shards = try device.shards(from: .none)
-        guard isLeftover(document), isBare, shards.isEmpty else {
+        guard isBare, isLeftover(document, !shards.isEmpty) else {
             throw StoreError(
                 .exists, operation, at: hint, detail: "it is a device of a store already",
                 advice: "choose an empty directory")

@@ -163,8 +163,7 @@ enum Files {
 
     /// The names in a directory, without `.` and `..`, sorted as bytes: readdir's order is no order.
     static func names(in directory: FileDescriptor) throws(SystemError) -> [[UInt8]] {
-        let copy = openat(directory.number, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if copy < 0 { throw SystemError(errno) }
+        let copy = try call(Array(".".utf8)) { openat(directory.number, $0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard let stream = fdopendir(copy) else {
             let number = errno
             _ = Glibc.close(copy)
@@ -186,7 +185,7 @@ enum Files {
 
     static func space(of directory: FileDescriptor) throws(SystemError) -> DeviceSpace {
         var result = statvfs()
-        if fstatvfs(directory.number, &result) != 0 { throw SystemError(errno) }
+        while fstatvfs(directory.number, &result) != 0 { if errno != EINTR { throw SystemError(errno) } }
         let unit = UInt64(result.f_frsize)
         return DeviceSpace(totalBytes: UInt64(result.f_blocks) * unit, freeBytes: UInt64(result.f_bavail) * unit)
     }
@@ -200,7 +199,9 @@ enum Files {
         return true
     }
 
-    static func unlock(_ file: FileDescriptor) { _ = flock(file.number, LOCK_UN) }
+    static func unlock(_ file: FileDescriptor) {
+        while flock(file.number, LOCK_UN) != 0 && errno == EINTR {}
+    }
 
     /// The whole of a small file; nil when there is none.
     static func contents(

@@ -3,7 +3,8 @@ public enum DeviceState: Sendable, Hashable, CustomStringConvertible {
     case inService
     /// Not found, or what was found there is not it.
     case absent(String)
-    /// A write, sync or naming failed: out for this session (design law 5).
+    /// A lock, listing, write, sync or naming failed: nothing more is written to it in this session (design law 5), and
+    /// nothing rests on it. What it holds is still read where that works: every byte is checked anyway.
     case failed(String)
 
     public var isInService: Bool { self == .inService }
@@ -52,6 +53,18 @@ final class DeviceSet: Sendable {
             guard let member = members[id], member.state.isInService else { return nil }
             return member.device
         }
+    }
+
+    /// The device, when it is there at all: a full or read-only disk keeps what it has.
+    func readable(_ id: DeviceID) -> (any Device)? {
+        if Mutant.isActive(.failedDeviceNotRead) { return device(id) }
+        return members.withLock { $0[id]?.device }
+    }
+
+    /// Devices that can be read from, those in service first.
+    var readable: [DeviceID] {
+        let inService = self.inService
+        return inService + order.filter { !inService.contains($0) && readable($0) != nil }
     }
 
     func lane(_ id: DeviceID) -> Int { self[id]?.lane ?? 0 }

@@ -32,11 +32,15 @@ final class Engine: Sendable {
 
     /// The device that has `shard`: the one where it is expected, else whichever is found to hold it.
     func locate(_ shard: ShardName, expectedOn expected: DeviceID?) -> (any Device)? {
-        if let expected, let device = devices.device(expected), Self.has(device, shard) { return device }
-        for id in devices.inService where id != expected {
-            if let device = devices.device(id), Self.has(device, shard) { return device }
+        holder(of: shard, expectedOn: expected).flatMap { devices.readable($0) }
+    }
+
+    /// Who has `shard`: the device where it is expected, else whichever is found to hold it. Repair from another home may
+    /// have put it there: the index of this one need not know.
+    func holder(of shard: ShardName, expectedOn expected: DeviceID?) -> DeviceID? {
+        ([expected].compactMap { $0 } + devices.readable.filter { $0 != expected }).first { id in
+            devices.readable(id).map { Self.has($0, shard) } ?? false
         }
-        return nil
     }
 
     private static func has(_ device: any Device, _ shard: ShardName) -> Bool {
@@ -48,9 +52,15 @@ final class Engine: Sendable {
         }
     }
 
-    /// Rows of `block` that are on devices in service and not known to be damaged.
+    /// Rows of `block` that protect it: on distinct devices in service, not known to be damaged.
     func soundRows(of block: IndexedBlock) -> [Row] {
-        block.shards.filter { !block.damaged.contains($0.key) && devices.device($0.value) != nil }.map(\.key)
+        let sound = block.shards.filter { !block.damaged.contains($0.key) && devices.device($0.value) != nil }
+        return Array(Protection.onDistinctDevices(sound).keys)
+    }
+
+    /// Rows of `block` that can be had now, also from devices that are not written to any more.
+    func readableRows(of block: IndexedBlock) -> [Row] {
+        block.shards.filter { !block.damaged.contains($0.key) && devices.readable($0.value) != nil }.map(\.key)
     }
 
     /// Remembers damage found while reading, so that repair starts there and no duplicate rests on it. The

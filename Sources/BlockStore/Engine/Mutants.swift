@@ -21,6 +21,20 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case leastShardsIgnored
     case repairUnproved
     case missingRowOverlooked
+    case newerFormatTakenForDamage
+    case repairNotReadBack
+    case failedDeviceNotRead
+    case swappedDeviceNotFound
+    case rowsTogetherCounted
+    case headNotCompleted
+    case absentTakenForPresent
+    case deviceNotLocked
+    case foreignDeviceAccepted
+    case paddingNotZeroed
+    case contentsUnchecked
+    case lengthUnchecked
+    case deleteNotFolded
+    case epochReused
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -126,9 +126,15 @@ struct Opening {
     }
 
     private func lockDevices(_ devices: DeviceSet) throws(StoreError) -> Bool {
+        if Mutant.isActive(.deviceNotLocked) { return true }
         for id in devices.inService {
             guard let device = devices.device(id) else { continue }
-            if try device.tryLock() { continue }
+            do throws(StoreError) {
+                if try device.tryLock() { continue }
+            } catch {
+                devices.fail(id, error)
+                continue
+            }
             Self.release(devices)
             if access == .read { return false }
             throw StoreError(
@@ -198,6 +204,7 @@ struct Opening {
     private func completeHead(
         _ recovery: Recovery.Result, _ engine: Engine, _ notices: inout [String]
     ) throws(StoreError) -> WriterTenure? {
+        if Mutant.isActive(.headNotCompleted) { return nil }
         let head = recovery.state.head
         let oldest = head.block.number.value - min(head.block.number.value, UInt64(Limits.blocksPerCommit))
         var last: BlockName? = BlockName(number: BlockNumber(oldest), id: BlockID(high: 0, low: 0))

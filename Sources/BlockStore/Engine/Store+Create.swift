@@ -109,8 +109,8 @@ extension Store {
         var prepared: [any Device] = []
         var seen: [String: String] = [:]
         for device in devices {
-            let place = try environment.devices.prepare(device.path, creating: isSandbox) { document in
-                guard let unfinished else { return false }
+            let place = try environment.devices.prepare(device.path, creating: isSandbox) { document, hasShards in
+                guard let unfinished, !hasShards else { return false }
                 return (try? DeviceDocument.parse(document, at: device.path))?.storeID == unfinished
             }
             if let other = seen[place.physicalIdentity] {

@@ -35,8 +35,9 @@ extension Store {
         let newID: DeviceID = environment.random.identifier()
         let configuration = self.configuration
         let known = Set(configuration.devices.map(\.id))
-        let device = try environment.devices.prepare(target, creating: configuration.isSandbox) { document in
-            // Left over from an interrupted replacement: of this store, in no configuration.
+        let device = try environment.devices.prepare(target, creating: configuration.isSandbox) { document, _ in
+            // Left over from an interrupted replacement: of this store, in no configuration. Shards of the commit that
+            // would have made it real may be there; the next one bypasses it.
             guard let found = try? DeviceDocument.parse(document, at: target) else { return false }
             return found.storeID == configuration.storeID && !known.contains(found.deviceID)
         }
@@ -50,17 +51,11 @@ extension Store {
             uniqueKeysWithValues: engine.devices.all.compactMap { m in m.path.map { (m.configured.id, $0) } })
         paths[id] = nil
         paths[newID] = device.place
-        // Identity first, with the configuration as it is: until the commit is real the new id is in
-        // no configuration, and the directory counts as empty.
-        try device.writeDocument(
-            .device,
-            DeviceDocument(storeID: configuration.storeID, deviceID: newID, configuration: configuration, paths: paths)
-                .encode())
         var changed = configuration
         changed.number += 1
-        var entry = member.configured
-        entry = Configuration.Device(
-            id: newID, label: entry.label, domain: entry.domain, weight: entry.weight, state: .inService)
+        let entry = Configuration.Device(
+            id: newID, label: member.configured.label, domain: member.configured.domain,
+            weight: member.configured.weight, state: .inService)
         // The new one takes the old one's place in the list; the old one stays known as gone.
         if let place = changed.devices.firstIndex(where: { $0.id == id }) {
             var gone = changed.devices[place]
@@ -68,13 +63,48 @@ extension Store {
             changed.devices[place] = entry
             changed.devices.append(gone)
         }
-        let writer = CommitWriter(tenure, minimumShards: nil)
-        try writer.add(.configuration(changed))
-        _ = try writer.commit()
+        do throws(StoreError) {
+            try commit(changed, replacing: id, with: device, paths, tenure)
+        } catch {
+            // What is true now, the shards say.
+            try reopen()
+            throw error
+        }
         try environment.home.writeDocument(
             .store, StoreDocument(storeID: configuration.storeID, configuration: changed, paths: paths).encode())
         try reopen()
         return ReplaceReport(label: entry.label, oldID: id, newID: newID, path: device.place)
+    }
+
+    /// Makes a configuration real in which `device` stands for the device `old`. It takes a shard of the commit itself:
+    /// of two devices, one dead, the other would be too few.
+    private func commit(
+        _ changed: Configuration, replacing old: DeviceID, with device: any Device, _ paths: [DeviceID: String],
+        _ tenure: WriterTenure
+    ) throws(StoreError) {
+        guard let entry = changed.devices.first(where: { self.engine.devices[$0.id] == nil && $0.state == .inService })
+        else { preconditionFailure("a changed configuration names the new device") }
+        guard try device.tryLock() else {
+            throw StoreError(.locked, "replace \(entry.label)", at: device.place, detail: "another process is using it")
+        }
+        defer { device.unlock() }
+        // Identity first, with the configuration as it is: until the commit is real the new id is in
+        // no configuration, and the directory counts as empty.
+        try device.writeDocument(
+            .device,
+            DeviceDocument(storeID: changed.storeID, deviceID: entry.id, configuration: configuration, paths: paths)
+                .encode())
+        var members = engine.devices.all
+        if let place = members.firstIndex(where: { $0.configured.id == old }) {
+            let lane = members[place].lane
+            members[place] = DeviceSet.Member(
+                configured: entry, lane: lane, device: device, state: .inService, path: device.place)
+        }
+        let engine = Engine(
+            environment: environment, configuration: configuration, devices: DeviceSet(members), index: engine.index)
+        let writer = CommitWriter(WriterTenure(engine, continuing: tenure), minimumShards: nil)
+        try writer.add(.configuration(changed))
+        _ = try writer.commit()
     }
 
     /// Gives up commits in doubt: a commit of a new epoch bypasses them.
@@ -101,7 +131,7 @@ extension Store {
     }
 
     /// Starts again with what the store now is, keeping the locks of a writer.
-    private func reopen() throws(StoreError) {
+    func reopen() throws(StoreError) {
         let old = engine
         old.index.close()
         Opening.release(environment, old.devices)

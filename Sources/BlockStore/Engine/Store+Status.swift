@@ -62,7 +62,11 @@ extension Store {
             owed += missing
             let losses = Protection.lossesSurvived(
                 sound, columns: block.columns, payloadBytes: block.shardPayloadBytes)
-            if losses < 0 { lost += 1 }
+            if !Protection.isReadable(
+                engine.readableRows(of: block), columns: block.columns, payloadBytes: block.shardPayloadBytes)
+            {
+                lost += 1
+            }
             survived = min(survived, losses)
         }
         guard let state = try engine.index.state() else { throw Index.corrupt("it is empty") }

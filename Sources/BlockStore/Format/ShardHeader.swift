@@ -65,14 +65,14 @@ struct ShardHeader: Sendable, Hashable {
     init(parsing bytes: UnsafeRawBufferPointer) throws(FormatError) {
         var cursor = ByteCursor(bytes)
         guard try cursor.next(bytes: 8, "header").elementsEqual(Self.magic) else { throw .wrongMagic("shard") }
-        let version = try cursor.next(UInt16.self, "header")
-        guard version == Self.version else { throw .unsupported("shard version \(version)") }
-        guard try cursor.next(UInt16.self, "header") == UInt16(Self.byteCount), bytes.count == Self.byteCount else {
-            throw .invalid("header length")
-        }
+        guard bytes.count == Self.byteCount else { throw .invalid("header length") }
+        // The checksum first: it stands there in every version, so that a newer one is told from damage.
         let covered = UnsafeRawBufferPointer(rebasing: bytes[..<(Self.byteCount - 4)])
         var end = ByteCursor(UnsafeRawBufferPointer(rebasing: bytes[(Self.byteCount - 4)...]))
         guard try end.next(UInt32.self, "header") == CRC32C.of(covered) else { throw .wrongChecksum("header") }
+        let version = try cursor.next(UInt16.self, "header")
+        guard version == Self.version else { throw .unsupported("shard version \(version)") }
+        guard try cursor.next(UInt16.self, "header") == UInt16(Self.byteCount) else { throw .invalid("header length") }
         // A compatible feature is one that an older reader may pass over; the read-only mask matters
         // to writers alone, and a shard is never written twice.
         _ = try cursor.next(UInt64.self, "header")

@@ -87,7 +87,7 @@ struct ChunkReader: Sendable {
             let row = Row.data(column: block.firstColumn + position / block.shardPayloadBytes)
             let start = position % block.shardPayloadBytes
             let count = min(place.storedBytes - done, block.shardPayloadBytes - start)
-            guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.device(id)
+            guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.readable(id)
             else { return false }
             do throws(StoreError) {
                 try device.read(

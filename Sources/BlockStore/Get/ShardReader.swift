@@ -21,14 +21,14 @@ enum ShardReader {
         do throws(FormatError) {
             header = try bytes.withBytes { raw throws(FormatError) in try ShardHeader(parsing: raw) }
         } catch {
-            throw corrupt(shard, device, error.description)
+            throw failure(shard, device, error)
         }
         guard header.storeID == storeID else { throw corrupt(shard, device, "it belongs to store \(header.storeID)") }
         guard header.block.number == shard.number, header.block.id.prefix == shard.idPrefix, header.row == shard.row
         else { throw corrupt(shard, device, "it holds \(ShardName(header.block, header.row))") }
         let layout = ShardLayout(header)
         let found = try device.byteCount(of: shard)
-        guard found == layout.byteCount else {
+        guard found == layout.byteCount || Mutant.isActive(.lengthUnchecked) else {
             throw corrupt(shard, device, "\(found ?? 0) bytes long, expected \(layout.byteCount)")
         }
         return (header, layout)
@@ -43,7 +43,7 @@ enum ShardReader {
             of: shard, on: device, at: layout.tableOfContents.lowerBound, count: layout.tableOfContents.count,
             from: source)
         let digest = Workspaces.shared.with { workspace in bytes.withUnsafeBytes { workspace.digest(of: $0) } }
-        guard digest == header.tableOfContentsDigest else {
+        guard digest == header.tableOfContentsDigest || Mutant.isActive(.contentsUnchecked) else {
             throw corrupt(shard, device, "its table of contents fails its digest")
         }
         do throws(FormatError) {
@@ -53,7 +53,7 @@ enum ShardReader {
             }
             return ShardHead(header: header, layout: layout, contents: contents, contentsBytes: bytes)
         } catch {
-            throw corrupt(shard, device, error.description)
+            throw failure(shard, device, error)
         }
     }
 
@@ -67,7 +67,7 @@ enum ShardReader {
         do throws(FormatError) {
             return try ChecksumTable(parsing: bytes, for: header)
         } catch {
-            throw corrupt(shard, device, error.description)
+            throw failure(shard, device, error)
         }
     }
 
@@ -90,10 +90,10 @@ enum ShardReader {
 
     /// Reads all of `shard` and tells what is wrong with it; nil when nothing is.
     ///
-    /// - Parameter scratch: as long as the largest shard; reused by the caller.
+    /// - Throws: `.unsupported` alone: that is no damage.
     static func problem(
         with shard: ShardName, on device: any Device, storeID: StoreID, from source: ReadSource
-    ) -> String? {
+    ) throws(StoreError) -> String? {
         do throws(StoreError) {
             let head = try head(of: shard, on: device, storeID: storeID, from: source)
             let table = try checksums(of: head.header, head.layout, shard, on: device, from: source)
@@ -113,6 +113,7 @@ enum ShardReader {
             }
             return nil
         } catch {
+            if error.code == .unsupported { throw error }
             return error.code == .notFound ? "missing" : error.detail.isEmpty ? error.description : error.detail
         }
     }
@@ -126,7 +127,7 @@ enum ShardReader {
         do throws(FormatError) {
             try ShardFooter.check(bytes, for: header)
         } catch {
-            throw corrupt(shard, device, error.description)
+            throw failure(shard, device, error)
         }
     }
 
@@ -136,6 +137,16 @@ enum ShardReader {
         let buffer = Buffer(byteCount: count)
         try device.read(shard, at: offset, into: buffer.bytes, from: source)
         return Array(buffer.bytes)
+    }
+
+    /// Damage, or something that a newer version wrote: its checksums hold, and it must not be taken for damage.
+    private static func failure(_ shard: ShardName, _ device: any Device, _ error: FormatError) -> StoreError {
+        guard case .unsupported = error, !Mutant.isActive(.newerFormatTakenForDamage) else {
+            return corrupt(shard, device, error.description)
+        }
+        return StoreError(
+            .unsupported, "read shard \(shard)", at: device.place, detail: error.description,
+            advice: "use the version of bsctl that wrote it, or a later one")
     }
 
     private static func corrupt(_ shard: ShardName, _ device: any Device, _ detail: String) -> StoreError {

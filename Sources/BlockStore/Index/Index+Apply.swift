@@ -75,6 +75,7 @@ private struct Fold {
     private mutating func apply(_ record: IdentifiedRecord) throws(StoreError) {
         switch record.record {
         case .put(let put): try insert(record.identity, put.key, .put(put))
+        case .delete where Mutant.isActive(.deleteNotFolded): break
         case .delete(let delete): try insert(record.identity, delete.key, .delete(delete))
         case .purge(let purge): try apply(purge)
         case .profile(let profile): try apply(profile)

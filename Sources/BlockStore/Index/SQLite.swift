@@ -92,16 +92,26 @@ final class Connection {
         let code: StoreError.Code =
             switch status & 0xff {
             case SQLITE_FULL: .noSpace
+            // The memory shared between its processes is a file beside the index.
+            case SQLITE_IOERR where status == Self.sharedMemorySize: .noSpace
             // The statements are right: one that does not fit the tables has found other tables.
             case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR, SQLITE_MISMATCH, SQLITE_CONSTRAINT:
                 .indexDamaged
             case SQLITE_BUSY, SQLITE_LOCKED: .locked
             default: .io
             }
+        let advice: String? =
+            switch code {
+            case .indexDamaged: "the shards hold everything: bsctl index rebuild"
+            case .noSpace: "make room on the disk of the store's home"
+            default: nil
+            }
         return StoreError(
-            code, operation, detail: message,
-            advice: code == .indexDamaged ? "the shards hold everything: bsctl index rebuild" : nil)
+            code, operation, detail: code == .noSpace ? "no space left for it" : message, advice: advice)
     }
+
+    /// SQLITE_IOERR_SHMSIZE, a macro that Swift cannot see.
+    private static let sharedMemorySize = SQLITE_IOERR | 19 << 8
 }
 
 /// A compiled statement. Bind from 1, step, read columns from 0.

@@ -143,10 +143,20 @@ public final class WriteSession {
                     + (out.isEmpty ? "" : " while \(out.joined(separator: ", ")) \(out.count == 1 ? "is" : "are") out"))
         }
         if let problem = tenure.indexProblem {
-            debts.append("the index could not be updated and is caught up at the next command (\(problem.detail))")
+            debts.append("the index could not be updated (\(problem.detail)); \(catchUp())")
         }
         report.debt = debts.isEmpty ? nil : debts.joined(separator: "; ")
         return report
+    }
+
+    /// Brings the index level with the shards again, so that what was just acknowledged is what is read. Tells how it went.
+    private func catchUp() -> String {
+        do throws(StoreError) {
+            try store.reopen()
+            return "it is level with the shards again"
+        } catch {
+            return "it is caught up when the store is opened again"
+        }
     }
 
     /// Gives up what is not committed yet.

@@ -19,6 +19,9 @@ final class BlockSurvey: CommitEvidence {
     private(set) var blocks: [BlockName: Found] = [:]
     /// Shards that carry a name and nothing readable, in blocks where no shard is readable.
     private(set) var unreadable: [ShardName: DeviceID] = [:]
+    /// A block of which every shard that can be read at all was written by a newer version. What it means for the others
+    /// cannot be told.
+    private(set) var unsupported: StoreError?
     private var readable: [BlockName: Bool] = [:]
 
     init(devices: DeviceSet, storeID: StoreID) {
@@ -46,18 +49,22 @@ final class BlockSurvey: CommitEvidence {
 
     private func add(group: [(ShardName, DeviceID)]) {
         var found = Found()
+        var newer: StoreError?
+        found.named = Protection.distinctPlaces(
+            Dictionary(grouping: group, by: \.0.row).mapValues { $0.map(\.1) })
         for (shard, id) in group {
-            if found.named[shard.row] == nil { found.named[shard.row] = id }
-            guard found.contents == nil, let device = devices.device(id) else { continue }
+            guard found.contents == nil, let device = devices.readable(id) else { continue }
             do throws(StoreError) {
                 let head = try ShardReader.head(of: shard, on: device, storeID: storeID)
                 found.header = head.header
                 found.contents = head.contents
             } catch {
+                if error.code == .unsupported { newer = newer ?? error }
                 // Another shard of the block carries the same contents.
                 continue
             }
         }
+        if found.header == nil, let newer { unsupported = unsupported ?? newer }
         if let header = found.header {
             blocks[header.block] = found
         } else {
@@ -97,10 +104,10 @@ final class BlockSurvey: CommitEvidence {
         let columns = header.firstColumn..<(header.firstColumn + header.columnCount)
         var sound: [Row] = []
         for (row, id) in found.named.sorted(by: { $0.key < $1.key }) {
-            guard let device = devices.device(id) else { continue }
-            let problem = ShardReader.problem(
+            guard let device = devices.readable(id) else { continue }
+            let problem = try? ShardReader.problem(
                 with: ShardName(block, row), on: device, storeID: storeID, from: .cache)
-            if problem == nil { sound.append(row) }
+            if problem == .some(nil) { sound.append(row) }
         }
         return Protection.isReadable(sound, columns: columns, payloadBytes: header.payloadBytes)
     }

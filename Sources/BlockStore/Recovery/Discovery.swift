@@ -27,16 +27,17 @@ struct Discovery {
         configuration = home.configuration
         if let known, known.number > configuration.number { configuration = known }
         for (id, path) in home.paths.sorted(by: { $0.key < $1.key }) { addHint(path, for: id) }
-        var isStable = false
-        while !isStable {
-            isStable = true
-            for id in configuration.devices.map(\.id) where found[id] == nil {
-                for hint in hints[id] ?? [] where tried[hint] == nil {
-                    isStable = false
-                    look(at: hint)
-                }
-            }
-        }
+        // The likely places first. Devices that changed places are found as well: where one is missing, it is looked for
+        // at every hint, whosever it is.
+        while let hint = untriedHint(ofFound: false) ?? untriedHint(ofFound: true) { look(at: hint) }
+    }
+
+    private func untriedHint(ofFound isFound: Bool) -> String? {
+        if isFound, Mutant.isActive(.swappedDeviceNotFound) { return nil }
+        let members = configuration.devices.filter { $0.state != .removed }.map(\.id)
+        guard members.contains(where: { found[$0] == nil }) else { return nil }
+        return members.filter { (found[$0] != nil) == isFound }.flatMap { hints[$0] ?? [] }
+            .first { tried[$0] == nil }
     }
 
     /// The devices of the configuration, those found in service and the others absent.
@@ -55,10 +56,16 @@ struct Discovery {
         return DeviceSet(members)
     }
 
-    /// Where each device was found or is expected, for the copies.
+    /// Where each device was found or is expected, for the copies. No place is forgotten: where another device stands now
+    /// in the place of one that was not found, that one may stand where the other was.
     func paths() -> [DeviceID: String] {
-        var result: [DeviceID: String] = [:]
-        for (id, candidates) in hints { result[id] = found[id]?.device.place ?? candidates.first }
+        var result = found.mapValues(\.device.place)
+        let missing = configuration.devices.filter { $0.state != .removed && found[$0.id] == nil }.map(\.id)
+        for id in missing { result[id] = hints[id]?.first { !result.values.contains($0) } }
+        let places = configuration.devices.flatMap { hints[$0.id] ?? [] }
+        for id in missing where result[id] == nil {
+            result[id] = places.first { !result.values.contains($0) } ?? hints[id]?.first
+        }
         return result
     }
 
@@ -114,7 +121,7 @@ struct Discovery {
             if error.code != .notFound { notices.append(error.description) }
             return
         }
-        guard document.storeID == storeID else {
+        guard document.storeID == storeID || Mutant.isActive(.foreignDeviceAccepted) else {
             tried[hint] = "it belongs to another store, \(document.storeID)"
             notices.append("\(hint) belongs to another store and is left alone")
             return

@@ -33,6 +33,7 @@ struct Recovery {
         let epochs = readEpochs()
         let rolledBack = try known == nil ? [] : findRolledBack()
         let survey = try surveyDevices(known, listingWhole: Set(rolledBack))
+        if let newer = survey.unsupported { throw newer }
         if let known { try requireSameHistory(known, survey) }
         let graph = CommitGraph(
             root: root, nodes: survey.commits, evidence: survey, retired: known?.retired ?? Self.retired(in: survey),
@@ -80,12 +81,17 @@ struct Recovery {
             if found == .some(nil) { result.append(id) }
         }
         for id in result { try compareWhole(id) }
-        return result
+        return result.filter { devices.device($0) != nil }
     }
 
     private func compareWhole(_ id: DeviceID) throws(StoreError) {
         guard let device = devices.device(id) else { return }
-        let found = Set(try device.shards(from: .none))
+        let found: Set<ShardName>
+        do throws(StoreError) {
+            found = Set(try device.shards(from: .none))
+        } catch {
+            return devices.fail(id, error)
+        }
         var last: BlockName?
         while true {
             let page = try index.blocks(after: last, limit: 1000)
@@ -227,7 +233,8 @@ struct Recovery {
                 detail: "no commit was found on the \(devices.inService.count) devices in service",
                 advice: "bring more devices back, or run bsctl init again if it was interrupted")
         }
-        for id in devices.inService { final.lastInService[id] = final.highestBlock }
+        let seen = Mutant.isActive(.absentTakenForPresent) ? devices.order : devices.inService
+        for id in seen { final.lastInService[id] = final.highestBlock }
         if !batch.isEmpty || final != state { try index.apply(batch, state: final) }
         state = final
         return final

@@ -24,20 +24,53 @@ struct BlockRepairer {
     /// What is missing of `block`, given what is known and what a look at the devices shows.
     func missingRows(of block: IndexedBlock) -> [Row] {
         if Mutant.isActive(.missingRowOverlooked) { return block.damaged.sorted() }
-        return block.profile.rows.filter { row in
-            guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.device(id)
-            else { return true }
-            let count = try? device.byteCount(of: ShardName(block.name, row))
-            return count ?? nil == nil
+        let present = block.shards.filter { row, id in
+            !block.damaged.contains(row) && has(ShardName(block.name, row), id)
         }
+        let counted = Protection.onDistinctDevices(present)
+        return block.profile.rows.filter { counted[$0] == nil }
+    }
+
+    private func has(_ shard: ShardName, _ id: DeviceID) -> Bool {
+        let count = try? engine.devices.device(id)?.byteCount(of: shard)
+        return count ?? nil != nil
     }
 
     /// Whether some missing row has a place to go.
     func canRepair(_ block: IndexedBlock) -> Bool { !place(missingRows(of: block), of: block).isEmpty }
 
-    mutating func repair(_ block: IndexedBlock) -> Outcome {
+    /// Sound shards of `missing` rows that are on other devices than the index knows, none of which holds another row.
+    private func elsewhere(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
+        var taken = Set(block.shards.filter { !missing.contains($0.key) }.values)
+        var found: [Row: DeviceID] = [:]
+        for row in missing {
+            let shard = ShardName(block.name, row)
+            for id in engine.devices.inService where id != block.shards[row] && !taken.contains(id) && has(shard, id) {
+                guard let device = engine.devices.device(id),
+                    (try? ShardReader.problem(with: shard, on: device, storeID: engine.storeID, from: .medium))
+                        == .some(nil)
+                else { continue }
+                found[row] = id
+                taken.insert(id)
+                break
+            }
+        }
+        return found
+    }
+
+    mutating func repair(_ known: IndexedBlock) -> Outcome {
         var outcome = Outcome()
-        let missing = missingRows(of: block)
+        var block = known
+        var missing = missingRows(of: block)
+        do throws(StoreError) {
+            let moved = elsewhere(missing, of: block)
+            try engine.index.setShards(moved.sorted { $0.key < $1.key }.map { (block.ref, $0.key, $0.value) })
+            block.shards.merge(moved) { $1 }
+            block.damaged.subtract(moved.keys)
+            missing.removeAll { moved[$0] != nil }
+        } catch {
+            outcome.errors.append(error.description)
+        }
         let places = place(missing, of: block)
         outcome.owed = missing.filter { places[$0] == nil }
         // Nothing to read where nothing can be written.
@@ -167,7 +200,9 @@ struct BlockRepairer {
                 continue
             }
             // A separate pass, from the medium: success is what was read back.
-            if let problem = ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium) {
+            if !Mutant.isActive(.repairNotReadBack),
+                let problem = try ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium)
+            {
                 engine.devices.fail(
                     id, StoreError(.corrupt, "read back shard \(name)", at: device.place, detail: problem))
                 outcome.errors.append("shard \(name) does not read back from \(engine.devices.name(id)): \(problem)")

@@ -46,8 +46,9 @@ extension Store {
             guard let end = page.last else { break }
             last = end.name
             report.checkedBlocks += page.count
-            for block in page where !looker.missingRows(of: block).isEmpty {
-                endangered[looker.missingRows(of: block).count, default: []].append(block.ref)
+            for block in page {
+                let missing = looker.missingRows(of: block).count
+                if missing > 0 { endangered[missing, default: []].append(block.ref) }
             }
         }
         let order = endangered.sorted { $0.key > $1.key }.flatMap(\.value)

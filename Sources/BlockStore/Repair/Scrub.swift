@@ -65,26 +65,34 @@ extension Store {
     private func scrub(_ block: IndexedBlock, _ engine: Engine, _ report: inout ScrubReport) throws(StoreError) {
         var jobs: [(Row, DeviceID, Job<String?>)] = []
         for row in block.profile.rows {
-            guard let id = block.shards[row], let device = engine.devices.device(id) else {
+            let name = ShardName(block.name, row)
+            let expected = block.shards[row]
+            // Missing where it should be is a problem there, unless it is found elsewhere.
+            let holder = engine.holder(of: name, expectedOn: expected) ?? expected
+            guard let id = holder, let device = engine.devices.readable(id) else {
                 report.unreachable += 1
                 continue
             }
-            let name = ShardName(block.name, row)
             jobs.append(
                 (
                     row, id,
                     Job(engine.environment.executor, on: .device(engine.devices.lane(id))) { () throws(StoreError) in
-                        ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium)
+                        try ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium)
                     }
                 ))
         }
         var marks: [(BlockRef, Row)] = []
-        var sound: [Row] = []
+        var sound: [(Row, DeviceID)] = []
         for (row, id, job) in jobs {
             report.shards += 1
             report.bytes += UInt64(block.shardPayloadBytes)
             guard let problem = try job.value() else {
-                sound.append(row)
+                sound.append((row, id))
+                continue
+            }
+            // A device that failed has not answered: that says nothing of what it holds.
+            guard engine.devices.device(id) != nil else {
+                report.unreachable += 1
                 continue
             }
             marks.append((block.ref, row))
@@ -92,12 +100,13 @@ extension Store {
                 ShardProblem(block: block.name, row: row, device: engine.devices.label(id), problem: problem))
         }
         if !marks.isEmpty { try engine.index.markDamaged(marks) }
-        // What was found sound is sound, whatever was believed of it.
-        let healed = sound.filter { block.damaged.contains($0) }.compactMap { row in
-            block.shards[row].map { (block.ref, row, $0) }
+        // What was found sound is sound, and where it was found, whatever was believed of it.
+        let corrections = sound.filter { row, id in
+            if block.shards[row] == id { return block.damaged.contains(row) }
+            return !sound.contains { $0.0 != row && $0.1 == id }
         }
-        if !healed.isEmpty { try engine.index.setShards(healed) }
-        if !Protection.isReadable(sound, columns: block.columns, payloadBytes: block.shardPayloadBytes) {
+        if !corrections.isEmpty { try engine.index.setShards(corrections.map { (block.ref, $0.0, $0.1) }) }
+        if !Protection.isReadable(sound.map(\.0), columns: block.columns, payloadBytes: block.shardPayloadBytes) {
             report.lostBlocks.append(block.name)
         }
     }

@@ -66,7 +66,13 @@ public final class FileSink: ByteSink {
                 try Files.rename(temporary, in: directory, to: name, in: directory, replacing: false)
             } else {
                 try Files.giveName(name, in: directory, to: file)
-                try file.close()
+                do throws(SystemError) {
+                    try file.close()
+                } catch {
+                    // Where a file system reports a failed write as late as this, the file may not be whole.
+                    try? Files.remove(name, in: directory)
+                    throw error
+                }
             }
         }
         self.temporary = nil

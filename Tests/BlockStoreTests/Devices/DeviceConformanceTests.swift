@@ -172,7 +172,9 @@ final class DeviceConformanceTests: XCTestCase {
 /// What a directory must be to become a device.
 final class DirectoryProviderTests: XCTestCase {
     private func prepare(_ path: String, creating: Bool = false, table: String = "/dev/null") throws {
-        _ = try DirectoryProvider(mountTable: table).prepare(path, creating: creating) { $0 == [42] }
+        _ = try DirectoryProvider(mountTable: table).prepare(path, creating: creating) { document, hasShards in
+            document == [42] && !hasShards
+        }
     }
 
     private func code(_ body: () throws -> Void) -> StoreError.Code? {

@@ -6,16 +6,6 @@ import XCTest
 
 /// Stores written by released versions, which every later version must read (docs/format.md §12).
 final class GoldenStoreTests: XCTestCase {
-    private static let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Golden/format-1").path
-
-    /// What the golden store holds.
-    private static let expected: [(key: String, bytes: [UInt8])] = [
-        ("empty", []), ("large", SeededRandom.bytes(30_000, seed: 3)), ("replaced", SeededRandom.bytes(700, seed: 5)),
-        ("text", Array(String(repeating: "the same line again and again\n", count: 300).utf8)),
-        ("tiny", Array("tiny".utf8)),
-    ]
-
     /// Makes the golden store. LZ4's output may change with its version: what is compressed comes last, in
     /// a commit of its own.
     private func make(in directory: TemporaryDirectory) throws {
@@ -44,7 +34,7 @@ final class GoldenStoreTests: XCTestCase {
             try session.remove(Key("deleted"))
         }
         try commit { session in
-            try session.put(Key("text"), from: MemorySource(Self.expected[3].bytes))
+            try session.put(Key("text"), from: MemorySource(GoldenStore.text))
         }
     }
 
@@ -55,22 +45,14 @@ final class GoldenStoreTests: XCTestCase {
         }
         let directory = try TemporaryDirectory()
         try make(in: directory)
-        try? FileManager.default.removeItem(atPath: Self.golden)
-        try FileManager.default.createDirectory(atPath: Self.golden, withIntermediateDirectories: true)
-        for name in ["disk-1", "disk-2", "disk-3", "home"] {
-            try FileManager.default.copyItem(atPath: "\(directory.path)/\(name)", toPath: "\(Self.golden)/\(name)")
+        try? FileManager.default.removeItem(atPath: GoldenStore.path)
+        try FileManager.default.createDirectory(atPath: GoldenStore.path, withIntermediateDirectories: true)
+        for name in GoldenStore.disks + ["home"] {
+            try FileManager.default.copyItem(atPath: "\(directory.path)/\(name)", toPath: "\(GoldenStore.path)/\(name)")
         }
         for name in ["home/index.db", "home/index.db-wal", "home/index.db-shm", "home/lock"] {
-            try? FileManager.default.removeItem(atPath: "\(Self.golden)/\(name)")
+            try? FileManager.default.removeItem(atPath: "\(GoldenStore.path)/\(name)")
         }
-    }
-
-    private func copy() throws -> TemporaryDirectory {
-        let directory = try TemporaryDirectory()
-        for name in ["disk-1", "disk-2", "disk-3", "home"] {
-            try FileManager.default.copyItem(atPath: "\(Self.golden)/\(name)", toPath: "\(directory.path)/\(name)")
-        }
-        return directory
     }
 
     private func read(_ directory: TemporaryDirectory) throws -> [String: [UInt8]] {
@@ -86,10 +68,10 @@ final class GoldenStoreTests: XCTestCase {
     }
 
     func testTheGoldenStoreOfFormat1Reads() throws {
-        let expected = Dictionary(uniqueKeysWithValues: Self.expected.map { ($0.key, $0.bytes) })
-        XCTAssertEqual(try read(try copy()), expected)
+        let expected = GoldenStore.expected
+        XCTAssertEqual(try read(try GoldenStore.copy()), expected)
         for lost in 1...3 {
-            let directory = try copy()
+            let directory = try GoldenStore.copy()
             try FileManager.default.removeItem(atPath: "\(directory.path)/disk-\(lost)")
             XCTAssertEqual(try read(directory), expected, "without disk-\(lost)")
         }
@@ -99,14 +81,14 @@ final class GoldenStoreTests: XCTestCase {
         let directory = try TemporaryDirectory()
         try make(in: directory)
         var compared = 0
-        for disk in ["disk-1", "disk-2", "disk-3"] {
-            let shards = try DirectoryDevice(path: "\(Self.golden)/\(disk)").shards(from: .none)
+        for disk in GoldenStore.disks {
+            let shards = try DirectoryDevice(path: "\(GoldenStore.path)/\(disk)").shards(from: .none)
             let last = try XCTUnwrap(shards.last?.number)
             for shard in shards where shard.number < last {
                 let path = "\(disk)/blocks/\(shard.directoryName)/\(shard.fileName)"
                 XCTAssertEqual(
                     FileManager.default.contents(atPath: "\(directory.path)/\(path)"),
-                    FileManager.default.contents(atPath: "\(Self.golden)/\(path)"), path)
+                    FileManager.default.contents(atPath: "\(GoldenStore.path)/\(path)"), path)
                 compared += 1
             }
         }

@@ -1,0 +1,150 @@
+"""Which commits are real, and what they add up to (docs/format.md §10)."""
+
+from __future__ import annotations
+
+from typing import Callable, Mapping, Protocol, Set
+
+from contents import Commit, Contents, Delete, Identity, Purge, Put, Record, Retired
+from cursor import FormatError
+from shard import BlockName
+
+NOTHING_RETIRED = Retired((), frozenset(), ())
+
+
+class Evidence(Protocol):
+    """What the devices show."""
+
+    devices: Set[bytes]
+
+    def is_readable(self, name: BlockName) -> bool:
+        """Whether the sound shards span the block's columns."""
+
+    def named_rows(self, name: BlockName) -> int:
+        """How many rows of the block have a name, whatever is in the files."""
+
+
+class History:
+    """The commits found, linked downwards."""
+
+    def __init__(self, blocks: Mapping[BlockName, Contents]) -> None:
+        self._contents = blocks
+        self._commits = {name: commit for name in blocks if (commit := _commit_ending_in(name, blocks[name]))}
+        self.retired = self._newest_retired()
+        self.lost: list[str] = []  # What the chain names and nobody has.
+
+    def _newest_retired(self) -> Retired:
+        found = [
+            (record.identity, record.body)
+            for contents in self._contents.values()
+            for record in contents.records
+            if isinstance(record.body, Retired)
+        ]
+        return max(found, key=lambda pair: pair[0])[1] if found else NOTHING_RETIRED
+
+    def _below(self, commit: Commit) -> tuple[int, BlockName] | None:
+        """Number and last block of the commit below, past redundant ones; None below the first."""
+        if commit.number == 1:
+            return None
+        number, block = commit.number - 1, commit.previous
+        if block not in self._commits:
+            for redundant in self.retired.commits:
+                if redundant.first <= number <= redundant.last:
+                    return (redundant.first - 1, redundant.below) if redundant.first > 1 else None
+        return number, block
+
+    def _found_below(self, commit: Commit) -> BlockName | None:
+        """The commit that this one stands on: where the one below is missing, the newest its writer can have seen."""
+        below = self._below(commit)
+        if below is None:
+            return None
+        number, block = below
+        if block in self._commits:
+            return block
+        older = [
+            (other.number, other.epoch, name)
+            for name, other in self._commits.items()
+            if other.number < number and other.epoch <= commit.epoch
+        ]
+        return max(older)[2] if older else None
+
+    def head(self, evidence: Evidence, warn: Callable[[str], None]) -> BlockName:
+        """The last block of the newest real commit."""
+        candidates = set(self._commits)
+        while candidates:
+            leaves = candidates - {self._found_below(self._commits[name]) for name in candidates}
+            epoch = max(self._commits[name].epoch for name in leaves)
+            highest = {name for name in leaves if self._commits[name].epoch == epoch}
+            possible = [name for name in sorted(highest) if self._is_possible(self._commits[name], evidence)]
+            if len(possible) > 1:
+                raise FormatError(f"epoch {epoch} was drawn by two writers: {' and '.join(map(str, possible))}")
+            if possible:
+                return self._readable(possible[0], evidence)
+            for name in highest:
+                warn(f"passed over commit {self._commits[name].number} in block {name}: it was never acknowledged")
+            candidates -= highest
+        raise FormatError("no commit was found: too few shards, or nothing was ever committed")
+
+    def _is_possible(self, commit: Commit, evidence: Evidence) -> bool:
+        """Whether it can be read, or may have been acknowledged by devices that are not here."""
+        absent = len(commit.devices - evidence.devices)
+        return all(map(evidence.is_readable, commit.least_shards)) or all(
+            evidence.named_rows(name) + absent >= least for name, least in commit.least_shards.items()
+        )
+
+    def _readable(self, name: BlockName, evidence: Evidence) -> BlockName:
+        commit = self._commits[name]
+        for block in commit.least_shards:
+            if not evidence.is_readable(block):
+                raise FormatError(
+                    f"commit {commit.number} may have been acknowledged, but too few shards of its block {block} were"
+                    f" found; {len(commit.devices - evidence.devices)} of its devices were not given"
+                )
+        return name
+
+    def chain(self, head: BlockName) -> list[Commit]:
+        """The commits from the first to the head."""
+        chain: list[Commit] = []
+        name: BlockName | None = head
+        while name is not None:
+            commit = self._commits[name]
+            if chain and commit.number >= chain[-1].number:
+                raise FormatError(f"commit {chain[-1].number} stands on commit {commit.number} in block {name}")
+            chain.append(commit)
+            below, name = self._below(commit), self._found_below(commit)
+            if below is not None and below[1] != name:
+                self.lost.append(f"commit {below[0]} in block {below[1]}")
+        return chain[::-1]
+
+    def records(self, chain: list[Commit]) -> dict[Identity, Record]:
+        """The records of the chain's blocks by identity."""
+        records: dict[Identity, Record] = {}
+        for commit in chain:
+            for name in commit.least_shards:
+                if name not in self._contents:
+                    if not self.retired.holds(name):
+                        self.lost.append(f"block {name} of commit {commit.number}")
+                    continue
+                for record in self._contents[name].records:
+                    known = records.setdefault(record.identity, record)
+                    if known.body_bytes != record.body_bytes:
+                        raise FormatError(f"record {record.identity} stands in two blocks with different bodies")
+        return records
+
+
+def _commit_ending_in(name: BlockName, contents: Contents) -> Commit | None:
+    """The commit whose last block this is."""
+    for record in contents.records:
+        if isinstance(record.body, Commit) and record.body.last_block == name:
+            return record.body
+    return None
+
+
+def newest_puts(records: Mapping[Identity, Record]) -> dict[bytes, Put]:
+    """Each key's newest version, where that is no delete."""
+    gone = {(record.body.key, record.body.gone) for record in records.values() if isinstance(record.body, Purge)}
+    newest: dict[bytes, Put | Delete] = {}
+    for identity in sorted(records):
+        body = records[identity].body
+        if isinstance(body, (Put, Delete)) and (body.key, identity) not in gone:
+            newest[body.key] = body
+    return {key: body for key, body in sorted(newest.items()) if isinstance(body, Put)}
