@@ -13,6 +13,7 @@ struct SimMain {
     private var mutant: Mutant?
     private var tellsStory = false
     private var isTable = false
+    private var longRun: (() -> Bool)?
     private var isCrashPoints = false
     private var isThorough = false
 
@@ -48,6 +49,8 @@ struct SimMain {
             case "--only": kept = Set((rest.popFirst() ?? "").split(separator: ",").compactMap { Int($0) })
             case "--story": tellsStory = true
             case "--mutants": isTable = true
+            case "--positions": longRun = LongRuns.positions
+            case "--patterns": longRun = LongRuns.patterns
             case "--crash-points": isCrashPoints = true
             case "--thorough": isThorough = true
             case "--mutant":
@@ -65,6 +68,7 @@ struct SimMain {
     private func run() -> Bool {
         if isTable { return mutants() }
         activate(mutant)
+        if let longRun { return longRun() }
         if let one { return replay(one) }
         return isCrashPoints ? crashPoints() : lives()
     }

@@ -2,7 +2,8 @@
 import Erasure
 import Foundation
 
-/// Situations in which a broken rule shows at once, each small and made by hand.
+/// Situations in which a broken rule shows at once, each small and made by hand. Those that happened elsewhere stand in
+/// NamedAccidents.swift.
 enum Accidents {
     static func all() throws {
         try aRepairNeverSpreadsDamage()
@@ -51,7 +52,7 @@ enum Accidents {
         model.world.state.disks[disk]?.corrupt(path) { $0[offset] ^= 1 }
     }
 
-    /// minio#13803, storj#2194: what is rebuilt from a damaged source must not be written.
+    /// What is rebuilt from a damaged source must not be written.
     static func aRepairNeverSpreadsDamage() throws {
         let model = try model()
         let before = model.world.state
@@ -153,7 +154,7 @@ enum Accidents {
         try expect(!isAcknowledged, "two shards of rs:2+2 survive no loss: no acknowledgement")
     }
 
-    /// rustfs#8005, rustfs#5869: a repair that reports success has looked at every shard.
+    /// A repair that reports success has looked at every shard.
     static func aRepairMakesWhatIsMissing() throws {
         let model = try model()
         try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])

