@@ -220,13 +220,15 @@ final class IndexTests: XCTestCase {
             }
         }
         XCTAssertGreaterThan(hidden, 0)
-        for rows in [
-            "versions WHERE key = (SELECT max(key) FROM versions WHERE substr(value, 1, 2) = x'0100')",
-            "blocks WHERE ref = (SELECT max(ref) FROM blocks)", "chunks WHERE id = (SELECT max(id) FROM chunks)",
+        let aPut = "key = (SELECT max(key) FROM versions WHERE substr(value, 1, 2) = x'0100')"
+        for change in [
+            "DELETE FROM versions WHERE \(aPut)", "UPDATE versions SET key = CAST(key AS TEXT) WHERE \(aPut)",
+            "DELETE FROM blocks WHERE ref = (SELECT max(ref) FROM blocks)",
+            "DELETE FROM chunks WHERE id = (SELECT max(id) FROM chunks)",
         ] {
             let index = try Index.inMemory(bytes)
-            try index.write { connection throws(StoreError) in try connection.run("DELETE FROM \(rows)") }
-            XCTAssertThrowsError(try index.check(), rows) { XCTAssertEqual(($0 as? StoreError)?.code, .indexDamaged) }
+            try index.write { connection throws(StoreError) in try connection.run(change) }
+            XCTAssertThrowsError(try index.check(), change) { XCTAssertEqual(($0 as? StoreError)?.code, .indexDamaged) }
         }
     }
 
