@@ -22,8 +22,8 @@ public enum CrashPoints {
     ///
     /// - Parameters:
     ///   - stride: every so many steps; every one by default.
-    ///   - isThorough: each unsynced thing alone is lost, and the power goes again after each step of the recovery;
-    ///     otherwise one thing and one step, which depend on the step.
+    ///   - isThorough: each unsynced thing alone is lost, and under the policies for all the power goes again after each
+    ///     step of the recovery; otherwise one thing and one step, which depend on the step.
     /// - Throws: `BrokenPromise` with the step, the policy and what happened.
     @discardableResult
     public static func run(_ workload: Workload, every stride: Int = 1, isThorough: Bool = false) throws -> Count {
@@ -51,7 +51,8 @@ public enum CrashPoints {
                 do {
                     found.powerReturns(policy)
                     try workload.afterwards(found)
-                    count.recoveries += try cutOffAgain(found, workload, step, isThorough: isThorough)
+                    count.recoveries += try cutOffAgain(
+                        found, workload, step, isThorough: isThorough && policies.contains(policy))
                     try finish(found)
                 } catch {
                     throw BrokenPromise(

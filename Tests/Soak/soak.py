@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CORES = os.cpu_count() or 1
 FUZZ_TARGETS = 7
+# Simulations run on one thread: they are left to the optimised programs.
+THREADED = "RoundTripTests|DeviceConformanceTests|FailingFilesTests|GoldenStoreTests|IndexTests|ErasureTests|ChunkerTests"
 
 
 @dataclass
@@ -110,20 +112,20 @@ def main() -> int:
     parts: dict[str, Callable[[], tuple[str, bool]]] = {
         "lives": lambda: lives(minutes * 0.35, 10_000 if full else None, arguments.first),
         "crash-points": lambda: simulation("--crash-points", *(["--thorough"] if full else [])),
-        "mutants": lambda: simulation("--mutants", "--seeds", when_full(1000, int(minutes))),
+        "mutants": lambda: simulation("--mutants", "--seeds", when_full(100, int(minutes))),
         "positions": lambda: simulation("--positions"),
         "patterns": lambda: simulation("--patterns"),
         "failing-calls": lambda: script(
             "failing-calls", "failing calls:", "--jobs", str(CORES), "--seed", str(arguments.first),
-            "--every", when_full(5, int(2000 / minutes))),
+            "--every", when_full(10, int(2000 / minutes))),
         "kills": lambda: script(
             "kills", "kills:", "--jobs", str(CORES), "--seed", str(arguments.first),
             "--kills", when_full(2000, int(minutes * 20))),
         "fuzz": lambda: fuzz(3600 if full else max(5, int(minutes * 60 * 0.25 / FUZZ_TARGETS))),
         "filesystems": lambda: script("filesystems", "filesystems:"),
         "reader": lambda: suite("--filter", "IndependentReader|GoldenStore"),
-        "threads": lambda: suite("--sanitize=thread", "--filter", "BlockStoreTests|ErasureTests|ChunkerTests"),
-        "addresses": lambda: suite("--sanitize=address", "--filter", "BlockStoreTests|ErasureTests|ChunkerTests"),
+        "threads": lambda: suite("--sanitize=thread", "--filter", THREADED),
+        "addresses": lambda: suite("--sanitize=address", "--filter", f"{THREADED}|FormatTests|FuzzTests|DamageTests"),
     }
     if arguments.list:
         print("\n".join(parts))

@@ -203,6 +203,10 @@ struct Opening {
         let paths = discovery.paths()
         for id in discovery.outdated(than: configuration) {
             guard let device = devices.device(id) else { continue }
+            if discovery.isOlder(id, than: configuration) {
+                notices.append(
+                    "\(devices.name(id)) has an older configuration, from when it was last here; it gets the newest")
+            }
             let document = DeviceDocument(
                 storeID: configuration.storeID, deviceID: id, configuration: configuration, paths: paths)
             do throws(StoreError) {
@@ -243,7 +247,13 @@ struct Opening {
                     repairer.canRepair(block)
                 else { continue }
                 if tenure == nil { tenure = WriterTenure(engine, recovery) }
-                try tenure?.ensureEpoch()
+                do throws(StoreError) {
+                    try tenure?.ensureEpoch()
+                } catch {
+                    // Whoever wants to write is told then; reading does not need it.
+                    notices.append("the newest commit lacks shards that could not be made again: \(error)")
+                    return nil
+                }
                 repaired += repairer.repair(block).repaired.count
             }
         }

@@ -75,6 +75,12 @@ struct Discovery {
             .sorted()
     }
 
+    /// Whether the device was away when the configuration changed.
+    func isOlder(_ id: DeviceID, than configuration: Configuration) -> Bool {
+        guard let own = found[id]?.document.configuration.number, !isDamaged.contains(id) else { return false }
+        return own > 0 && own < configuration.number
+    }
+
     /// The device's own document; where that is damaged, who it must be by where it stands and what it holds.
     private mutating func parse(
         _ bytes: [UInt8], of device: any Device, at hint: String
