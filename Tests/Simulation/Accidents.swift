@@ -27,6 +27,7 @@ enum Accidents {
         try aDeviceThatReturnsAfterARebuildIsOwedNothing()
         try aForeignDeviceHasNoSay()
         try twoHomesNeverShareAnEpoch()
+        try whatAWriterFoundVoidStaysVoid()
     }
 
     private static func expect(_ condition: Bool, _ promise: String) throws {
@@ -379,5 +380,37 @@ enum Accidents {
             try model.check()
         }
         try expect(tried > 0, "some cut leaves the commit on two disks")
+    }
+
+    /// A put cut off with one shard named is void, and later losses do not bring it into doubt.
+    static func whatAWriterFoundVoidStaysVoid() throws {
+        let base = try model()
+        let change = StoreModel.Change.put(try Key("b"), SeededRandom.bytes(5_000, seed: 2))
+        let whole = try base.fork(seed: 5)
+        try whole.write([change])
+        let newest = base.world.state.disks.keys.compactMap { shard(whole, $0) }.max()?.prefix { $0 != "." } ?? ""
+        var tried = 0
+        for step in 1...whole.world.steps {
+            let model = try base.fork(seed: 5)
+            model.world.crashAtStep = step
+            try model.write([change])
+            guard model.world.isCrashed else { continue }
+            model.crash(.keepAll)
+            let named = model.world.state.disks.filter { disk in
+                disk.value.entries.keys.contains { $0.hasPrefix(newest) }
+            }
+            guard named.count == 1 else { continue }
+            tried += 1
+            try model.check()
+            model.closeStore()
+            for disk in model.world.state.disks.keys.sorted() where named[disk] == nil && model.mayHit(disk) {
+                model.setAbsent(disk)
+            }
+            model.world.state.index = nil
+            let store = try Store.open(model.world.environment, access: .write)
+            try expect(store.recovery?.doubtful.isEmpty == true, "what was void is not in doubt")
+            store.close()
+        }
+        try expect(tried > 0, "some cut leaves the commit on one disk")
     }
 }

@@ -217,7 +217,11 @@ final class StoreModel {
             let fault = random.pick(SimulatedWorld.Fault.allCases)
             switch fault {
             case .failing, .unreadable, .forgetful:
-                guard mayReadsFail, mayHit(disk) else { continue }
+                // A degraded put survives one such disk more, not two.
+                guard mayReadsFail, mayHit(disk), fault != .forgetful || !world.faults.values.contains(.forgetful)
+                else {
+                    continue
+                }
                 faulty.insert(disk)
             case .full, .readOnly, .slow: break
             }
@@ -531,6 +535,12 @@ final class StoreModel {
     /// With nothing in the way, everything can be made whole.
     func requireRepair() throws {
         if try repairAll() || world.isCrashed { return }
+        if world.state.index != nil {
+            // A scrub that finds the index damaged says so; it is made again.
+            closeStore()
+            world.state.index = nil
+            if try repairAll() || world.isCrashed { return }
+        }
         throw BrokenPromise(description: "what can be repaired is not: \(log.last ?? "")")
     }
 

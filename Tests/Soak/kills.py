@@ -180,6 +180,7 @@ class Life:
             raise Broken("wrong", f"bsctl {' '.join(operation.words)} ended with {code}: {complaints.strip()}")
         self.model.acknowledge(operation.changes)
         if operation.writes:
+            self.model.decide()
             # What nearly became a device again is cleared when it does.
             require_no_temporaries(list(self.bsctl.devices(in_service=True).values()))
 
@@ -234,7 +235,7 @@ class Life:
             return
         self.figures.doubts += 1
         keys = {entry["key"] for commit in status["inDoubt"] for entry in commit["keys"]}
-        strange = keys - set(self.model.pending)
+        strange = keys - set(self.model.pending) - set(self.model.undecided)
         if strange:
             raise Broken("wrong", f"in doubt is what was not under way: {', '.join(sorted(strange))}")
         self.bsctl.run("recover", "--abandon")
@@ -263,7 +264,7 @@ class Life:
         if wrong:
             raise wrong[0]
         require_code(outcome, (DONE,), ["get", "-r", ROOT])
-        self.model.settle({key: found[key] for key in self.model.pending})
+        self.model.settle({key: found[key] for key in {*self.model.pending, *self.model.undecided}})
         self.check_one()
 
     def read(self, key: str, is_listed: bool, target: Path) -> Content:
@@ -307,6 +308,7 @@ class Life:
     def mend(self) -> None:
         """A repair that is let finish makes the store whole."""
         self.bsctl.run("repair")
+        self.model.decide()
         self.lost = set()
         self.whole = True
         self.devices = self.bsctl.devices()

@@ -35,6 +35,7 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case lengthUnchecked
     case deleteNotFolded
     case epochReused
+    case voidLeftUndecided
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -1,3 +1,5 @@
+import Erasure
+
 /// Opens a store: finds the devices, takes the locks, brings the index level with the shards.
 ///
 /// To start, the highest copy of the configuration is taken; the configuration records of the commits
@@ -133,6 +135,7 @@ struct Opening {
         var session = Store.Session(engine: engine, recovery: recovery, notices: notices)
         if access == .write, let recovery, recovery.doubtful.isEmpty {
             session.tenure = try completeHead(recovery, engine, &session.notices)
+            if recovery.hasUndecided { session.tenure = settle(recovery, engine, session.tenure) }
         }
         return session
     }
@@ -257,6 +260,17 @@ struct Opening {
                 repaired += repairer.repair(block).repaired.count
             }
         }
+    }
+
+    /// Bypasses what was found void, as the next put would: it stays void for whoever sees fewer devices, or more.
+    /// Where that fails it is as undecided as before.
+    private func settle(_ recovery: Recovery.Result, _ engine: Engine, _ begun: WriterTenure?) -> WriterTenure? {
+        guard engine.devices.outOfService.count <= engine.configuration.profile.tolerance,
+            !Mutant.isActive(.voidLeftUndecided)
+        else { return begun }
+        let tenure = begun ?? WriterTenure(engine, recovery)
+        _ = try? CommitWriter(tenure, minimumShards: nil).commit()
+        return tenure
     }
 
     private static func notices(_ recovery: Recovery.Result, _ devices: DeviceSet) -> [String] {

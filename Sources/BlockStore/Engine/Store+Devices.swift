@@ -72,8 +72,8 @@ extension Store {
         do throws(StoreError) {
             try commit(changed, replacing: id, with: device, paths, tenure)
         } catch {
-            // What is true now, the shards say.
-            try reopen()
+            // What is true now, the shards say. Where even that cannot be asked, the store is closed.
+            try? reopen()
             throw error
         }
         try environment.home.writeDocument(

@@ -14,6 +14,8 @@ struct Recovery {
         var hadIndex = false
         var doubtful: [CommitSummary] = []
         var bypassed: [CommitSummary] = []
+        /// A void commit was found that nothing bypasses yet: who sees other devices may judge it otherwise.
+        var hasUndecided = false
         /// Commits whose records are lost.
         var missing: [String] = []
         var foldedCommits = 0
@@ -48,6 +50,7 @@ struct Recovery {
         result.rolledBack = rolledBack
         result.doubtful = outcome.doubtful.map { CommitSummary($0, survey) }
         result.bypassed = try outcome.bypassed.map(offChainSummary(survey)).compactMap { $0 }
+        result.hasUndecided = outcome.offChain.contains { $0.record.number > result.state.head.number }
         result.missing = outcome.chain.compactMap {
             if case .missing(let number, let block) = $0 { return "commit \(number), block \(block)" }
             return nil
