@@ -185,12 +185,15 @@ enum Accidents {
                 bytes.replaceSubrange(..<ShardHeader.byteCount, with: head)
             }
         }
-        let before = model.world.state.disks.mapValues(\.entries)
-        let known = try Store.open(model.world.environment, access: .read)
+        let known = try Store.open(model.world.environment, access: .write)
+        let report = try known.scrub(repairing: true)
         try expect(
-            code { () throws(StoreError) in _ = try known.scrub() } == .unsupported, "a scrub calls it what it is")
+            report.problems.count == 4 && report.problems.allSatisfy { $0.problem.contains("newer version") },
+            "a scrub calls it what it is: \(report.problems.map(\.problem))")
+        try expect(report.lostBlocks.isEmpty && report.repair?.repairedShards == 0, "and mends nothing")
         known.close()
         model.world.restart()
+        let before = model.world.state.disks.mapValues(\.entries)
         model.world.state.index = nil
         for access in [Store.Access.read, .write] {
             let found = code { () throws(StoreError) in try Store.open(model.world.environment, access: access).close()

@@ -86,6 +86,7 @@ extension WriterTenure {
         self.init(
             engine, state: other.state, highestBlock: BlockNumber(other.nextBlock.value - 1),
             highestEpoch: other.highestEpoch, isEpochWritten: false)
+        indexProblem = other.indexProblem
     }
 
     /// Continues from what recovery found.

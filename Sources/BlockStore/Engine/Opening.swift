@@ -131,12 +131,12 @@ struct Opening {
         if access == .read, mayRecover {
             Self.release(environment, devices)
         }
-        isDone = true
         var session = Store.Session(engine: engine, recovery: recovery, notices: notices)
         if access == .write, let recovery, recovery.doubtful.isEmpty {
             session.tenure = try completeHead(recovery, engine, &session.notices)
             if recovery.hasUndecided { session.tenure = settle(recovery, engine, session.tenure) }
         }
+        isDone = true
         return session
     }
 

@@ -39,7 +39,9 @@ extension Store {
             // Left over from an interrupted replacement: of this store, in no configuration. Shards of the commit that
             // would have made it real may be there; the next one bypasses it.
             guard let found = try? DeviceDocument.parse(document, at: target) else { return false }
+            // A newer configuration than ours is another home's, and the device in use.
             return found.storeID == configuration.storeID && !known.contains(found.deviceID)
+                && found.configuration.number <= configuration.number
         }
         if engine.devices.all.contains(where: { $0.device?.physicalIdentity == device.physicalIdentity }) {
             throw StoreError(
@@ -70,14 +72,13 @@ extension Store {
             changed.devices.append(gone)
         }
         do throws(StoreError) {
-            try commit(changed, replacing: id, with: device, paths, tenure)
+            try commit(changed, replacing: id, by: entry, on: device, paths, tenure)
         } catch {
             // What is true now, the shards say. Where even that cannot be asked, the store is closed.
             try? reopen()
             throw error
         }
-        try environment.home.writeDocument(
-            .store, StoreDocument(storeID: configuration.storeID, configuration: changed, paths: paths).encode())
+        // Opening it writes the copies of the new configuration as well.
         try reopen()
         return ReplaceReport(label: entry.label, oldID: id, newID: newID, path: device.place)
     }
@@ -85,11 +86,9 @@ extension Store {
     /// Makes a configuration real in which `device` stands for the device `old`. It takes a shard of the commit itself:
     /// of two devices, one dead, the other would be too few.
     private func commit(
-        _ changed: Configuration, replacing old: DeviceID, with device: any Device, _ paths: [DeviceID: String],
-        _ tenure: WriterTenure
+        _ changed: Configuration, replacing old: DeviceID, by entry: Configuration.Device, on device: any Device,
+        _ paths: [DeviceID: String], _ tenure: WriterTenure
     ) throws(StoreError) {
-        guard let entry = changed.devices.first(where: { self.engine.devices[$0.id] == nil && $0.state == .inService })
-        else { preconditionFailure("a changed configuration names the new device") }
         guard try device.tryLock() else {
             throw StoreError(.locked, "replace \(entry.label)", at: device.place, detail: "another process is using it")
         }
@@ -136,8 +135,20 @@ extension Store {
         return labels
     }
 
-    /// Starts again with what the store now is, keeping the locks of a writer.
-    func reopen() throws(StoreError) {
+    /// Brings the index level with the shards. The locks stay: nobody writes in between.
+    func recoverAgain() throws(StoreError) {
+        let engine = self.engine
+        let found = try Recovery(
+            devices: engine.devices, storeID: engine.storeID, index: engine.index, progress: nil
+        ).run()
+        session.withLock { session in
+            session.recovery = found
+            session.tenure = nil
+        }
+    }
+
+    /// Starts again with what the store now is. Gives the locks back and takes them again.
+    private func reopen() throws(StoreError) {
         let old = engine
         old.index.close()
         Opening.release(environment, old.devices)

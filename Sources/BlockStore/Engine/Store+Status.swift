@@ -14,8 +14,8 @@ public struct StoreStatus: Sendable {
     public let protection: [(missing: Int, blocks: Int)]
     public let owedShards: Int
     public let lostBlocks: Int
-    /// So many more devices may fail, whichever they are, with every block still readable; −1 when some
-    /// are not now.
+    /// So many more devices may fail, whichever they are, with every block still readable from those in service; −1 when
+    /// some are not now, though they may still read from devices that failed.
     public let lossesSurvivedNow: Int
     /// Why writing is refused; nil when it is not.
     public let writeRefusal: String?
@@ -95,7 +95,7 @@ extension Store {
         var lost = 0
         try forEachBlock { block in
             blocks += 1
-            let left = engine.soundRows(of: block).filter { row in
+            let left = engine.readableRows(of: block).filter { row in
                 !shards.contains(ShardName(block.name, row))
                     && block.shards[row].map { !devices.contains($0) } ?? false
             }

@@ -134,7 +134,7 @@ struct BlockReader {
         }
     }
 
-    /// Every row that some device in service might hold.
+    /// Every row that some device might hold.
     private func candidates() -> [Row] {
         let known = Set(block.shards.keys).union(block.profile.rows)
         return known.sorted()
@@ -146,7 +146,7 @@ struct BlockReader {
         let name = ShardName(block.name, row)
         do throws(StoreError) {
             guard let device = engine.locate(name, expectedOn: block.shards[row]) else {
-                throw StoreError(.notFound, "read shard \(name)", detail: "no device in service has it")
+                throw StoreError(.notFound, "read shard \(name)", detail: "no device has it")
             }
             let (header, layout) = try ShardReader.header(
                 of: name, on: device, storeID: engine.storeID, from: source)

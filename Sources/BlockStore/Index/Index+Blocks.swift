@@ -51,8 +51,9 @@ extension Index {
 
     /// Records where rows now live, each free of damage.
     func setShards(_ changes: [(BlockRef, Row, DeviceID)]) throws(StoreError) {
+        let byBlock = Dictionary(grouping: changes, by: \.0)
         try change(changes.map(\.0)) { block in
-            for (ref, row, device) in changes where ref == block.ref {
+            for (_, row, device) in byBlock[block.ref] ?? [] {
                 block.shards[row] = device
                 block.damaged.remove(row)
             }
@@ -61,8 +62,9 @@ extension Index {
 
     /// Records that rows are damaged, or missing where they should be.
     func markDamaged(_ marks: [(BlockRef, Row)]) throws(StoreError) {
+        let byBlock = Dictionary(grouping: marks, by: \.0)
         try change(marks.map(\.0)) { block in
-            for (ref, row) in marks where ref == block.ref { block.damaged.insert(row) }
+            for (_, row) in byBlock[block.ref] ?? [] { block.damaged.insert(row) }
         }
     }
 

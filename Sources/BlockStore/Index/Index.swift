@@ -86,6 +86,7 @@ public final class Index: Sendable {
     /// Runs `body` with a reader's connection: it sees what was committed when it began.
     func read<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
         guard let path else { return try write(body) }
+        guard writer.withLock({ $0 != nil }) else { throw Self.closed }
         var free = readers.withLock { $0.popLast() }
         if free == nil { free = try Self.reader(path) }
         guard let connection = free else { throw Self.closed }

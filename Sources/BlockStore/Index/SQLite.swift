@@ -107,7 +107,7 @@ final class Connection {
             default: nil
             }
         return StoreError(
-            code, operation, detail: code == .noSpace ? "no space left for it" : message, advice: advice)
+            code, operation, detail: code == .noSpace ? "no space left for it (\(message))" : message, advice: advice)
     }
 
     /// SQLITE_IOERR_SHMSIZE, a macro that Swift cannot see.

@@ -149,12 +149,14 @@ public final class WriteSession {
         return report
     }
 
-    /// Brings the index level with the shards again, so that what was just acknowledged is what is read. Tells how it went.
+    /// Brings the index level with the shards again, so that what was just acknowledged is what is read. Where that fails the
+    /// store is closed: what it holds would be out of date. Tells how it went.
     private func catchUp() -> String {
         do throws(StoreError) {
-            try store.reopen()
+            try store.recoverAgain()
             return "it is level with the shards again"
         } catch {
+            store.close()
             return "it is caught up when the store is opened again"
         }
     }
@@ -358,6 +360,9 @@ extension Store {
     ///
     /// - Parameter allowingAbsent: for repair and replacement, which more devices than the tolerance may need.
     func startTenure(allowingAbsent: Bool = false) throws(StoreError) -> WriterTenure {
+        guard isOpen else {
+            throw StoreError(.locked, "write", detail: "the store is closed", advice: "open it again")
+        }
         guard access == .write, let recovery else {
             throw StoreError(.locked, "write", detail: "the store was opened for reading")
         }

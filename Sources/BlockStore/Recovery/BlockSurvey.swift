@@ -64,7 +64,9 @@ final class BlockSurvey: CommitEvidence {
                 continue
             }
         }
-        if found.header == nil, let newer { unsupported = unsupported ?? newer }
+        // On one device alone, with nobody away, it was never acknowledged.
+        let mayCount = Set(group.map(\.1)).count > 1 || !devices.outOfService.isEmpty
+        if found.header == nil, mayCount, let newer { unsupported = unsupported ?? newer }
         if let header = found.header {
             blocks[header.block] = found
         } else {

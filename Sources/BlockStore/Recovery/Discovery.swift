@@ -14,6 +14,9 @@ struct Discovery {
     private var tried: [String: String] = [:]  // hint → why it is no device of ours
     private var found: [DeviceID: Found] = [:]
     private var physical: Set<String> = []
+    /// Places with a damaged document, judged last.
+    private var damaged: [String] = []
+    private var judgesDamaged = false
     /// Devices whose document must be written anew.
     private var isDamaged: Set<DeviceID> = []
 
@@ -30,6 +33,9 @@ struct Discovery {
         // The likely places first. Devices that changed places are found as well: where one is missing, it is looked for
         // at every hint, whosever it is.
         while let hint = untriedHint(ofFound: false) ?? untriedHint(ofFound: true) { look(at: hint) }
+        // Who stands behind a damaged document is told from who is missing when all others are known.
+        judgesDamaged = true
+        for hint in damaged { look(at: hint) }
     }
 
     private func untriedHint(ofFound isFound: Bool) -> String? {
@@ -56,7 +62,7 @@ struct Discovery {
         return DeviceSet(members)
     }
 
-    /// Where each device was found or is expected, for the copies. No place is forgotten: where another device stands now
+    /// Where each device was found or is expected, for the copies. A place is kept for everyone: where another device stands now
     /// in the place of one that was not found, that one may stand where the other was.
     func paths() -> [DeviceID: String] {
         var result = found.mapValues(\.device.place)
@@ -89,7 +95,9 @@ struct Discovery {
             return try DeviceDocument.parse(bytes, at: device.place)
         } catch {
             let expected = hints.filter { $0.value.contains(hint) && found[$0.key] == nil }.map(\.key)
-            guard error.code == .corrupt, expected.count == 1, let id = expected.first, holdsShards(device) else {
+            guard error.code == .corrupt, judgesDamaged, expected.count == 1, let id = expected.first,
+                holdsShards(device)
+            else {
                 throw error
             }
             notices.append("\(hint): device.json is damaged (\(error.detail)); known by its shards, and written anew")
@@ -124,6 +132,7 @@ struct Discovery {
             document = try parse(bytes, of: device, at: hint)
         } catch {
             tried[hint] = error.description
+            if error.code == .corrupt, !judgesDamaged { return damaged.append(hint) }
             if error.code != .notFound { notices.append(error.description) }
             return
         }

@@ -2,7 +2,8 @@ import Chunker
 import Erasure
 
 /// Brings the index level with the shards: finds the commits beyond what it knows, judges them, folds
-/// the accepted ones (docs/architecture.md, "Recovery"). Runs under the writer lock.
+/// the accepted ones (docs/architecture.md, "Recovery"). Runs under the
+/// writer lock, or on an index in memory.
 struct Recovery {
     struct Result {
         var state: IndexState
@@ -134,6 +135,9 @@ struct Recovery {
                 guard let end = page.last else { break }
                 last = end.name
                 for block in page { for row in block.profile.rows { expected[ShardName(block.name, row)] = block } }
+            }
+            if let (shard, _) = listing.first(where: { expected[$0.0]?.isUnknown == true }) {
+                throw Index.corrupt("block \(shard.number) was nowhere to be found and is here again")
             }
             try noteFound(listing, expected)
             listing.removeAll { expected[$0.0] != nil }

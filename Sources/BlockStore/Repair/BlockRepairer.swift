@@ -65,7 +65,9 @@ struct BlockRepairer {
         var missing = missingRows(of: block)
         do throws(StoreError) {
             let moved = elsewhere(missing, of: block)
-            try engine.index.setShards(moved.sorted { $0.key < $1.key }.map { (block.ref, $0.key, $0.value) })
+            if !moved.isEmpty {
+                try engine.index.setShards(moved.sorted { $0.key < $1.key }.map { (block.ref, $0.key, $0.value) })
+            }
             block.shards.merge(moved) { $1 }
             block.damaged.subtract(moved.keys)
             missing.removeAll { moved[$0] != nil }

@@ -10,7 +10,7 @@ public struct ShardProblem: Sendable, Hashable {
 }
 
 public struct ScrubReport: Sendable {
-    /// Shards read in full, from the medium.
+    /// Shards looked at, from the medium.
     public var shards = 0
     public var bytes: UInt64 = 0
     public var problems: [ShardProblem] = []
@@ -83,10 +83,22 @@ extension Store {
         }
         var marks: [(BlockRef, Row)] = []
         var sound: [(Row, DeviceID)] = []
+        var newer: [Row] = []
         for (row, id, job) in jobs {
             report.shards += 1
             report.bytes += UInt64(block.shardPayloadBytes)
-            guard let problem = try job.value() else {
+            let found: String?
+            do throws(StoreError) {
+                found = try job.value()
+            } catch {
+                guard error.code == .unsupported else { throw error }
+                // A newer version wrote it: no damage to mend, nothing lost, and nothing that this one can vouch for.
+                newer.append(row)
+                report.problems.append(
+                    ShardProblem(block: block.name, row: row, device: engine.devices.label(id), problem: error.detail))
+                continue
+            }
+            guard let problem = found else {
                 sound.append((row, id))
                 continue
             }
@@ -106,7 +118,16 @@ extension Store {
             return !sound.contains { $0.0 != row && $0.1 == id }
         }
         if !corrections.isEmpty { try engine.index.setShards(corrections.map { (block.ref, $0.0, $0.1) }) }
-        if !Protection.isReadable(sound.map(\.0), columns: block.columns, payloadBytes: block.shardPayloadBytes) {
+        // Found only beside another row of the block, where it does not count: it is missing in its own place.
+        for (row, id) in sound where block.shards[row] != id && !corrections.contains(where: { $0.0 == row }) {
+            guard let expected = block.shards[row], engine.devices.device(expected) != nil else { continue }
+            try engine.index.markDamaged([(block.ref, row)])
+            report.problems.append(
+                ShardProblem(
+                    block: block.name, row: row, device: engine.devices.label(expected), problem: "missing"))
+        }
+        if !Protection.isReadable(sound.map(\.0) + newer, columns: block.columns, payloadBytes: block.shardPayloadBytes)
+        {
             report.lostBlocks.append(block.name)
         }
     }

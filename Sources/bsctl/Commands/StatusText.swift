@@ -69,7 +69,7 @@ enum StatusText {
         let out = status.devices.filter { !$0.state.isInService }
         if status.lostBlocks > 0 {
             Terminal.print(
-                "DATA IS LOST: \(status.lostBlocks) blocks cannot be read from the devices in service.", .bad)
+                "DATA IS LOST: \(status.lostBlocks) blocks cannot be read from the devices there are.", .bad)
             Terminal.print("Bring devices back if you can; bsctl repair names the keys that are gone.")
         } else if status.owedShards == 0, out.isEmpty {
             Terminal.print("All data is safe: \(mayFail(status.lossesSurvivedNow)).", .good)
