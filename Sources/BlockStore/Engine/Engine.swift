@@ -32,14 +32,14 @@ final class Engine: Sendable {
 
     /// The device that has `shard`: the one where it is expected, else whichever is found to hold it.
     func locate(_ shard: ShardName, expectedOn expected: DeviceID?) -> (any Device)? {
-        holder(of: shard, expectedOn: expected).flatMap { devices.readable($0) }
+        holders(of: shard, expectedOn: expected).first { _ in true }.flatMap { devices.readable($0) }
     }
 
-    /// Who has `shard`: the device where it is expected, else whichever is found to hold it. Repair from another home may
-    /// have put it there: the index of this one need not know.
-    func holder(of shard: ShardName, expectedOn expected: DeviceID?) -> DeviceID? {
-        ([expected].compactMap { $0 } + devices.readable.filter { $0 != expected }).first { id in
-            devices.readable(id).map { Self.has($0, shard) } ?? false
+    /// Everybody who has `shard`, the device where it is expected first. Repair from another home may have put it elsewhere
+    /// than the index of this one knows, and a copy that was left behind may be worse than the new one.
+    func holders(of shard: ShardName, expectedOn expected: DeviceID?) -> some Sequence<DeviceID> {
+        ([expected].compactMap { $0 } + devices.readable.filter { $0 != expected }).lazy.filter { id in
+            self.devices.readable(id).map { Self.has($0, shard) } ?? false
         }
     }
 

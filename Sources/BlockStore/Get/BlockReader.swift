@@ -9,7 +9,6 @@ struct BlockReader {
     /// A shard whose header and checksum table were found sound.
     private struct OpenShard {
         let device: any Device
-        let name: ShardName
         let header: ShardHeader
         let layout: ShardLayout
         let table: ChecksumTable
@@ -22,7 +21,15 @@ struct BlockReader {
     /// What was found wrong on the way, row by row.
     private(set) var problems: [Row: String] = [:]
     private let source: ReadSource
-    private var open: [Row: OpenShard] = [:]
+    /// One of the places where a row's shard is.
+    private struct Copy: Hashable {
+        let row: Row
+        let device: DeviceID
+    }
+    private var open: [Copy: OpenShard] = [:]
+    /// Copies that are no shards of this block.
+    private var unusable: Set<Copy> = []
+    private var holders: [Row: [DeviceID]] = [:]
 
     init(_ engine: Engine, _ block: IndexedBlock, excluding excluded: Set<Row> = [], from source: ReadSource = .cache) {
         self.engine = engine
@@ -118,20 +125,31 @@ struct BlockReader {
         }
     }
 
-    /// Whether the cells could be read from the row's own shard and passed their checks.
+    /// Whether the cells could be read from a shard of the row and passed their checks. There may be several: one that was
+    /// left behind does not stand before a sound one.
     private mutating func readDirectly(
         _ row: Row, _ cells: Range<Int>, _ buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Bool {
-        guard let shard = openShard(row) else { return false }
-        do throws(StoreError) {
-            try ShardReader.cells(
-                cells, of: shard.header, shard.layout, checkedBy: shard.table, shard.name, on: shard.device,
-                into: buffer, from: source)
-            return true
-        } catch {
-            problems[row] = error.description
-            return false
+        guard !excluded.contains(row) else { return false }
+        let name = ShardName(block.name, row)
+        let places = holders[row] ?? Array(engine.holders(of: name, expectedOn: block.shards[row]))
+        holders[row] = places
+        if places.isEmpty { problems[row] = "no device has it" }
+        for id in places {
+            let copy = Copy(row: row, device: id)
+            guard !unusable.contains(copy) else { continue }
+            do throws(StoreError) {
+                let shard = try openShard(copy)
+                try ShardReader.cells(
+                    cells, of: shard.header, shard.layout, checkedBy: shard.table, name, on: shard.device,
+                    into: buffer, from: source)
+                return true
+            } catch {
+                problems[row] = error.description
+                if open[copy] == nil { unusable.insert(copy) }
+            }
         }
+        return false
     }
 
     /// Every row that some device might hold.
@@ -140,29 +158,22 @@ struct BlockReader {
         return known.sorted()
     }
 
-    private mutating func openShard(_ row: Row) -> OpenShard? {
-        if let shard = open[row] { return shard }
-        guard problems[row] == nil, !excluded.contains(row) else { return nil }
-        let name = ShardName(block.name, row)
-        do throws(StoreError) {
-            guard let device = engine.locate(name, expectedOn: block.shards[row]) else {
-                throw StoreError(.notFound, "read shard \(name)", detail: "no device has it")
-            }
-            let (header, layout) = try ShardReader.header(
-                of: name, on: device, storeID: engine.storeID, from: source)
-            guard header.block == block.name, header.columnCount == block.columnCount,
-                header.firstColumn == block.firstColumn, header.payloadBytes == block.shardPayloadBytes
-            else {
-                throw StoreError(
-                    .corrupt, "read shard \(name)", at: device.place, detail: "its header is of another block")
-            }
-            let table = try ShardReader.checksums(of: header, layout, name, on: device, from: source)
-            let shard = OpenShard(device: device, name: name, header: header, layout: layout, table: table)
-            open[row] = shard
-            return shard
-        } catch {
-            problems[row] = error.description
-            return nil
+    private mutating func openShard(_ copy: Copy) throws(StoreError) -> OpenShard {
+        if let shard = open[copy] { return shard }
+        let name = ShardName(block.name, copy.row)
+        guard let device = engine.devices.readable(copy.device) else {
+            throw StoreError(.notFound, "read shard \(name)", detail: "its device is away")
         }
+        let (header, layout) = try ShardReader.header(of: name, on: device, storeID: engine.storeID, from: source)
+        guard header.block == block.name, header.columnCount == block.columnCount,
+            header.firstColumn == block.firstColumn, header.payloadBytes == block.shardPayloadBytes
+        else {
+            throw StoreError(
+                .corrupt, "read shard \(name)", at: device.place, detail: "its header is of another block")
+        }
+        let table = try ShardReader.checksums(of: header, layout, name, on: device, from: source)
+        let shard = OpenShard(device: device, header: header, layout: layout, table: table)
+        open[copy] = shard
+        return shard
     }
 }

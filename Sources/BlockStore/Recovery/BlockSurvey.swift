@@ -9,6 +9,8 @@ final class BlockSurvey: CommitEvidence {
     struct Found {
         /// Where each row's name was found, valid or not.
         var named: [Row: DeviceID] = [:]
+        /// Everywhere that it was.
+        var places: [Row: [DeviceID]] = [:]
         /// From any valid shard; nil when there is none.
         var header: ShardHeader?
         var contents: TableOfContents?
@@ -50,8 +52,8 @@ final class BlockSurvey: CommitEvidence {
     private func add(group: [(ShardName, DeviceID)]) {
         var found = Found()
         var newer: StoreError?
-        found.named = Protection.distinctPlaces(
-            Dictionary(grouping: group, by: \.0.row).mapValues { $0.map(\.1) })
+        found.places = Dictionary(grouping: group, by: \.0.row).mapValues { $0.map(\.1) }
+        found.named = Protection.distinctPlaces(found.places)
         for (shard, id) in group {
             guard found.contents == nil, let device = devices.readable(id) else { continue }
             do throws(StoreError) {
@@ -104,12 +106,13 @@ final class BlockSurvey: CommitEvidence {
     private func check(_ block: BlockName) -> Bool {
         guard let found = blocks[block], let header = found.header else { return false }
         let columns = header.firstColumn..<(header.firstColumn + header.columnCount)
-        var sound: [Row] = []
-        for (row, id) in found.named.sorted(by: { $0.key < $1.key }) {
-            guard let device = devices.readable(id) else { continue }
-            let problem = try? ShardReader.problem(
-                with: ShardName(block, row), on: device, storeID: storeID, from: .cache)
-            if problem == .some(nil) { sound.append(row) }
+        let sound = found.places.keys.sorted().filter { row in
+            found.places[row, default: []].contains { id in
+                guard let device = devices.readable(id) else { return false }
+                let problem = try? ShardReader.problem(
+                    with: ShardName(block, row), on: device, storeID: storeID, from: .cache)
+                return problem == .some(nil)
+            }
         }
         return Protection.isReadable(sound, columns: columns, payloadBytes: header.payloadBytes)
     }

@@ -68,7 +68,7 @@ extension Store {
             let name = ShardName(block.name, row)
             let expected = block.shards[row]
             // Missing where it should be is a problem there, unless it is found elsewhere.
-            let holder = engine.holder(of: name, expectedOn: expected) ?? expected
+            let holder = engine.holders(of: name, expectedOn: expected).first { _ in true } ?? expected
             guard let id = holder, let device = engine.devices.readable(id) else {
                 report.unreachable += 1
                 continue
@@ -107,6 +107,10 @@ extension Store {
                 report.unreachable += 1
                 continue
             }
+            // A copy elsewhere may be sound all the same.
+            let name = ShardName(block.name, row)
+            let others = engine.holders(of: name, expectedOn: nil).filter { $0 != id }
+            if let other = others.first(where: { Self.isSound(name, on: $0, engine) }) { sound.append((row, other)) }
             marks.append((block.ref, row))
             report.problems.append(
                 ShardProblem(block: block.name, row: row, device: engine.devices.label(id), problem: problem))
@@ -120,6 +124,7 @@ extension Store {
         if !corrections.isEmpty { try engine.index.setShards(corrections.map { (block.ref, $0.0, $0.1) }) }
         // Found only beside another row of the block, where it does not count: it is missing in its own place.
         for (row, id) in sound where block.shards[row] != id && !corrections.contains(where: { $0.0 == row }) {
+            if marks.contains(where: { $0.1 == row }) { continue }
             guard let expected = block.shards[row], engine.devices.device(expected) != nil else { continue }
             try engine.index.markDamaged([(block.ref, row)])
             report.problems.append(
@@ -130,5 +135,11 @@ extension Store {
         {
             report.lostBlocks.append(block.name)
         }
+    }
+
+    private static func isSound(_ shard: ShardName, on id: DeviceID, _ engine: Engine) -> Bool {
+        guard let device = engine.devices.readable(id) else { return false }
+        let problem = try? ShardReader.problem(with: shard, on: device, storeID: engine.storeID, from: .medium)
+        return problem == .some(nil)
     }
 }

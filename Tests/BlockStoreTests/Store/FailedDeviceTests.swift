@@ -63,4 +63,30 @@ final class FailedDeviceTests: XCTestCase {
         XCTAssertEqual(devices.first { $0.label == "disk-1" }?.path, "disk-2", "found where it is")
         XCTAssertEqual(devices.first { $0.label == "disk-2" }?.state.isInService, false, "not known, not mistaken")
     }
+
+    /// A device was away while its row was made again elsewhere, and came back with a rotten one.
+    func testARottenCopyDoesNotStandBeforeASoundOne() throws {
+        let (world, store) = try makeStore()
+        let block = try XCTUnwrap(store.engine.index.blocks(after: nil, limit: 10).last { $0.shardPayloadBytes > 0 })
+        store.close()
+        world.restart()
+        func disk(_ row: Row) throws -> String {
+            try XCTUnwrap(store.devices.first { $0.id == block.shards[row] }?.path)
+        }
+        // The index knows row 0 where it is rotten; another device has a sound copy beside a row of its own.
+        let name = ShardName(block.name, .data(column: 0))
+        let path = "blocks/\(name.directoryName)/\(name.fileName)"
+        let (home, other) = (try disk(.data(column: 0)), try disk(.data(column: 1)))
+        let bytes = try XCTUnwrap(world.state.disks[home]?.content(path))
+        world.state.disks[other]?.create(path)
+        world.state.disks[other]?.corrupt(path) { $0 = bytes }
+        world.state.disks[home]?.corrupt(path) { $0[300] ^= 1 }
+        for lost in world.state.disks.keys where lost != home && lost != other { world.state.absent.insert(lost) }
+        let again = try Store.open(world.environment, access: .read)
+        defer { again.close() }
+        let sink = MemorySink()
+        _ = try again.read(try again.newestVersion(of: Key("a")), into: sink)
+        XCTAssertEqual(sink.bytes, SeededRandom.bytes(9_000, seed: 1))
+        XCTAssertEqual(try again.scrub().lostBlocks, [])
+    }
 }
