@@ -358,55 +358,23 @@ enum Accidents {
     static func twoHomesNeverShareAnEpoch() throws {
         let base = try model()
         base.changeHome()
-        let whole = try base.fork(seed: 5)
-        let change = StoreModel.Change.put(try Key("b"), SeededRandom.bytes(5_000, seed: 2))
-        try whole.write([change])
-        let newest = base.world.state.disks.keys.compactMap { shard(whole, $0) }.max()?.prefix { $0 != "." } ?? ""
-        var tried = 0
-        for step in 1...whole.world.steps {
-            let model = try base.fork(seed: 5)
-            model.world.crashAtStep = step
-            try model.write([change])
-            guard model.world.isCrashed else { continue }
-            model.crash(.keepAll)
-            let named = model.world.state.disks.filter { disk in
-                disk.value.entries.keys.contains { $0.hasPrefix(newest) }
-            }
-            guard named.count == 2 else { continue }
-            tried += 1
+        try everyCut(from: base, leavingShardsOn: 2) { model, named in
             model.changeHome()
-            for disk in named.keys { model.setAbsent(disk) }
+            for disk in named { model.setAbsent(disk) }
             try expect(try model.write([.remove(Key("a"))]), "a delete is acknowledged by two devices")
-            for disk in named.keys { model.setPresent(disk) }
+            for disk in named { model.setPresent(disk) }
             model.closeStore()
             for home in model.world.state.homes.keys { model.world.state.homes[home]?.index = nil }
             try model.check()
         }
-        try expect(tried > 0, "some cut leaves the commit on two disks")
     }
 
     /// A put cut off with one shard named is void, and later losses do not bring it into doubt.
     static func whatAWriterFoundVoidStaysVoid() throws {
-        let base = try model()
-        let change = StoreModel.Change.put(try Key("b"), SeededRandom.bytes(5_000, seed: 2))
-        let whole = try base.fork(seed: 5)
-        try whole.write([change])
-        let newest = base.world.state.disks.keys.compactMap { shard(whole, $0) }.max()?.prefix { $0 != "." } ?? ""
-        var tried = 0
-        for step in 1...whole.world.steps {
-            let model = try base.fork(seed: 5)
-            model.world.crashAtStep = step
-            try model.write([change])
-            guard model.world.isCrashed else { continue }
-            model.crash(.keepAll)
-            let named = model.world.state.disks.filter { disk in
-                disk.value.entries.keys.contains { $0.hasPrefix(newest) }
-            }
-            guard named.count == 1 else { continue }
-            tried += 1
+        try everyCut(from: try model(), leavingShardsOn: 1) { model, named in
             try model.check()
             model.closeStore()
-            for disk in model.world.state.disks.keys.sorted() where named[disk] == nil && model.mayHit(disk) {
+            for disk in model.world.state.disks.keys.sorted() where !named.contains(disk) && model.mayHit(disk) {
                 model.setAbsent(disk)
             }
             model.world.state.index = nil
@@ -414,6 +382,30 @@ enum Accidents {
             try expect(store.recovery?.doubtful.isEmpty == true, "what was void is not in doubt")
             store.close()
         }
-        try expect(tried > 0, "some cut leaves the commit on one disk")
+    }
+
+    /// A put cut off wherever that leaves its newest block with a name on so many disks, which `body` is told.
+    private static func everyCut(
+        from base: StoreModel, leavingShardsOn count: Int, _ body: (StoreModel, [String]) throws -> Void
+    ) throws {
+        let change = StoreModel.Change.put(try Key("b"), SeededRandom.bytes(5_000, seed: 2))
+        let whole = try base.fork(seed: 5)
+        try whole.write([change])
+        let newest = base.world.state.disks.keys.compactMap { shard(whole, $0) }.max()?.prefix { $0 != "." } ?? ""
+        var tried = 0
+        for step in 1...whole.world.steps {
+            let model = try base.fork(seed: 5)
+            model.world.crashAtStep = step
+            try model.write([change])
+            guard model.world.isCrashed else { continue }
+            model.crash(.keepAll)
+            let named = model.world.state.disks.filter { disk in
+                disk.value.entries.keys.contains { $0.hasPrefix(newest) }
+            }
+            guard named.count == count else { continue }
+            tried += 1
+            try body(model, named.keys.sorted())
+        }
+        try expect(tried > 0, "some cut leaves the commit on \(count) disks")
     }
 }
