@@ -554,7 +554,9 @@ final class StoreModel {
     private func replaceAndScrub() throws(StoreError) -> RepairReport? {
         // What only failed in this session is whole, and comes back.
         closeStore()
-        for device in try openStore().devices where !device.state.isInService {
+        for device in try openStore().devices {
+            // Who replaces a disk that is only full gives up what it holds: one loss more.
+            guard case .absent = device.state else { continue }
             // Identity decides, not the place: a new disk goes where none of ours is in service.
             let taken = try openStore().devices.filter(\.state.isInService).compactMap(\.path)
             guard let free = faulty.subtracting(taken).min() else { return nil }
