@@ -18,6 +18,10 @@ final class FailingSystemCallTests: CommandTest {
         try runTool("--workload get --scope output --failure eintr-sync")
     }
 
+    func testARestoredTreeHasWholeFilesOnlyWhateverFails() throws {
+        try runTool("--workload get-tree --scope output --failure eio-late --failure eio-for-good --every 3")
+    }
+
     private func runTool(_ options: String, file: StaticString = #filePath, line: UInt = #line) throws {
         let tool = Process()
         tool.executableURL = URL(fileURLWithPath: "/usr/bin/env")

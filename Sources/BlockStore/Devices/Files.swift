@@ -31,6 +31,13 @@ enum Files {
         return FileDescriptor(number)
     }
 
+    /// Another descriptor of the same open file.
+    static func duplicate(_ file: FileDescriptor) throws(SystemError) -> FileDescriptor {
+        let number = fcntl(file.number, F_DUPFD_CLOEXEC, 0)
+        if number < 0 { throw SystemError(errno) }
+        return FileDescriptor(number)
+    }
+
     /// Reads up to `buffer.count` bytes at `offset`, all of them unless the file ends.
     static func read(
         _ file: FileDescriptor, at offset: Int, into buffer: UnsafeMutableRawBufferPointer

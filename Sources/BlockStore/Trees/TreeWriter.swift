@@ -3,7 +3,7 @@ import Glibc
 /// Restores objects as files, links and directories below one directory, and never outside it: every
 /// step is taken by descriptor, without following links, and nothing that exists is overwritten.
 ///
-/// A file has mode 0600 until it is whole. Directories are filled before they get their modes and times,
+/// A file appears when it is whole (`NewFile`), and has mode 0600 until then. Directories are filled before they get their modes and times,
 /// in `finish`. Owners are not kept, so set-user-id and set-group-id bits are not given to files: they
 /// would act for whoever restores. Use from one thread.
 public final class TreeWriter: ObjectReceiver {
@@ -20,8 +20,8 @@ public final class TreeWriter: ObjectReceiver {
     /// The object being restored.
     private struct Current {
         let path: [[UInt8]]
-        /// Open while it is a file that is being written.
-        var file: FileDescriptor?
+        /// Nil while it is a link.
+        var file: NewFile?
         /// The target as far as it is read, while it is a link.
         var target: [UInt8] = []
     }
@@ -61,7 +61,7 @@ public final class TreeWriter: ObjectReceiver {
         case .file:
             let parent = try directory(path.dropLast())
             let file = try explainingOutput("create the file", at: text(path)) { () throws(SystemError) in
-                try Files.open(path[path.count - 1], in: parent, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+                try NewFile(path[path.count - 1], in: parent, mode: 0o600)
             }
             current = Current(path: path, file: file)
         }
@@ -72,7 +72,7 @@ public final class TreeWriter: ObjectReceiver {
         guard let current else { return }
         if let file = current.file {
             try explainingOutput("write the file", at: text(current.path)) { () throws(SystemError) in
-                try Files.write([bytes], to: file.number)
+                try file.write(bytes)
             }
         } else {
             guard current.target.count + bytes.count <= Files.maximumLinkTargetBytes else {
@@ -89,8 +89,7 @@ public final class TreeWriter: ObjectReceiver {
         let path = current.path
         if let file = current.file {
             try explainingOutput("finish the file", at: text(path)) { () throws(SystemError) in
-                try Files.set(object.attributes.restorable, of: file)
-                try file.close()
+                try file.finish(object.attributes)
             }
         } else {
             let parent = try directory(path.dropLast())
@@ -107,12 +106,6 @@ public final class TreeWriter: ObjectReceiver {
 
     public func fail(_ object: ObjectVersion, _ error: StoreError) {
         failures.append(TreeGetReport.Failure(key: object.key, error: error))
-        // Half a file must not pass for one. What is removed was created here.
-        if let current, current.file != nil, let name = current.path.last,
-            let parent = try? directory(current.path.dropLast())
-        {
-            try? Files.remove(name, in: parent)
-        }
         current = nil
     }
 
@@ -158,15 +151,6 @@ public final class TreeWriter: ObjectReceiver {
 
     private func text(_ path: [[UInt8]]) -> String {
         path.reduce(place) { $0 + "/" + String(decoding: $1, as: UTF8.self) }
-    }
-}
-
-extension ObjectAttributes {
-    /// Without the bits that would make a file act for whoever restores it.
-    var restorable: ObjectAttributes {
-        var result = self
-        if kind == .file { result.mode = mode.map { $0 & 0o1777 } }
-        return result
     }
 }
 
