@@ -25,12 +25,15 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-        .target(name: "Chunker", dependencies: ["CLZ4", "CCrypto"], swiftSettings: settings),
+        .target(name: "CChunker"),
+        .target(name: "Chunker", dependencies: ["CChunker", "CLZ4", "CCrypto"], swiftSettings: settings),
         .target(name: "Erasure", dependencies: ["CISAL"], swiftSettings: settings),
         .target(
             name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CLinux", "CSQLite"],
             swiftSettings: engineSettings),
-        .executableTarget(name: "bsctl", dependencies: ["BlockStore", "Erasure", "CISAL"], swiftSettings: settings),
+        .executableTarget(
+            name: "bsctl", dependencies: ["BlockStore", "Chunker", "Erasure", "CISAL", "CLZ4", "CCrypto"],
+            swiftSettings: settings),
         // Not a test by itself: a test target, so that a release build of the package leaves it out.
         .testTarget(
             name: "Simulation", dependencies: ["BlockStore"], path: "Tests/Simulation",

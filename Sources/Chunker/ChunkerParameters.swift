@@ -5,13 +5,16 @@ public struct ChunkSizesError: Error, Sendable, CustomStringConvertible {
 
 /// How a store cuts its objects; recorded in its configuration, so that it cuts the same for ever.
 public struct ChunkerParameters: Sendable, Hashable {
-    /// Gear hash with normalised chunking, in the manner of FastCDC.
+    /// Gear hash with normalised chunking, in the manner of FastCDC: `GearCutter`.
     public static let gear: UInt16 = 1
+    /// Local minima of a key over filtered positions: `MinimaCutter`.
+    public static let minima: UInt16 = 2
     public static let defaultAverageBytes = 64 << 10
     public static let maximumChunkBytes = 16 << 20
 
-    /// Which chunker cuts; 1 is the only one today.
+    /// Which chunker cuts: `gear` or `minima`.
     public let algorithm: UInt16
+    /// No chunk but an object's last is shorter.
     public let minimumBytes: Int
     /// A power of two.
     public let averageBytes: Int
@@ -19,7 +22,7 @@ public struct ChunkerParameters: Sendable, Hashable {
     /// Makes the cut points of this store its own.
     public let seed: UInt64
 
-    /// A quarter to four times the average, at most 16 MiB.
+    /// Algorithm 2, with chunks from half the average to four times, at most 16 MiB.
     public init(averageBytes: Int, seed: UInt64) throws(ChunkSizesError) {
         guard averageBytes >= 4 << 10, averageBytes <= 4 << 20, averageBytes & (averageBytes - 1) == 0 else {
             throw ChunkSizesError(
@@ -27,14 +30,14 @@ public struct ChunkerParameters: Sendable, Hashable {
                     "an average chunk size of \(averageBytes) bytes: expected a power of two from 4 KiB to 4 MiB")
         }
         try self.init(
-            algorithm: Self.gear, minimumBytes: averageBytes / 4, averageBytes: averageBytes,
+            algorithm: Self.minima, minimumBytes: averageBytes / 2, averageBytes: averageBytes,
             maximumBytes: min(averageBytes * 4, Self.maximumChunkBytes), seed: seed)
     }
 
     public init(
         algorithm: UInt16, minimumBytes: Int, averageBytes: Int, maximumBytes: Int, seed: UInt64
     ) throws(ChunkSizesError) {
-        guard algorithm == Self.gear else {
+        guard algorithm == Self.gear || algorithm == Self.minima else {
             throw ChunkSizesError(description: "unknown chunker \(algorithm)")
         }
         guard minimumBytes >= 64, minimumBytes <= averageBytes, averageBytes <= maximumBytes,
@@ -43,6 +46,12 @@ public struct ChunkerParameters: Sendable, Hashable {
             throw ChunkSizesError(
                 description: "chunk sizes \(minimumBytes)/\(averageBytes)/\(maximumBytes): expected 64 ≤ minimum ≤ "
                     + "average ≤ maximum ≤ 16 MiB, the average a power of two")
+        }
+        guard algorithm == Self.gear || maximumBytes >= 4 * minimumBytes else {
+            throw ChunkSizesError(
+                description:
+                    "chunk sizes \(minimumBytes)/\(averageBytes)/\(maximumBytes): expected a maximum of at least "
+                    + "four times the minimum")
         }
         self.algorithm = algorithm
         self.minimumBytes = minimumBytes

@@ -1,78 +1,41 @@
-/// Finds where chunks end, from the bytes alone: the same bytes are cut the same wherever they stand,
-/// so that an insertion changes the chunks around it and no others.
+/// Finds where chunks end, from the bytes alone: the same bytes are cut the same wherever they stand, so
+/// that an insertion changes the chunks around it and no others.
 ///
-/// Algorithm 1: a Gear hash h = 2h + G[byte] over the bytes since `minimumBytes` into the chunk, G made
-/// from the seed by SplitMix64. A chunk ends after a byte at which the top bits of h are zero: two bits
-/// more than log2(average) before the average is reached, two fewer after it (normalised chunking: Xia
-/// et al., "FastCDC", USENIX ATC 2016), and at `maximumBytes` at the latest. Immutable: any thread.
-public struct Cutter: Sendable {
+/// One object after another: `begin`, then `firstChunkBytes` as its bytes arrive. Use from one thread.
+public final class Cutter {
+    private enum Algorithm {
+        case gear(GearCutter)
+        case minima(MinimaCutter)
+    }
+
     public let parameters: ChunkerParameters
-    let gear: [UInt64]
-    let strictMask: UInt64
-    let looseMask: UInt64
+    private var algorithm: Algorithm
 
-    public init(_ parameters: ChunkerParameters) {
+    /// - Parameter kernel: for algorithm 2; all of them cut alike.
+    public init(_ parameters: ChunkerParameters, kernel: FilterKernel = .fastest) {
         self.parameters = parameters
-        var state = parameters.seed
-        gear = (0..<256).map { _ in
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-            return mixed ^ (mixed >> 31)
+        switch parameters.algorithm {
+        case ChunkerParameters.gear: algorithm = .gear(GearCutter(parameters))
+        default: algorithm = .minima(MinimaCutter(parameters, kernel: kernel))
         }
-        let bits = parameters.averageBytes.trailingZeroBitCount
-        strictMask = Self.topBits(bits + 2)
-        looseMask = Self.topBits(bits - 2)
     }
 
-    private static func topBits(_ count: Int) -> UInt64 { ~UInt64(0) << UInt64(64 - count) }
+    /// Starts another object; what was known of the last one is forgotten.
+    public func begin() {
+        if case .minima(let cutter) = algorithm { cutter.begin() }
+    }
 
-    /// The length of the first chunk of `bytes`; nil when more bytes are needed to tell, which is the
-    /// case only for fewer than `maximumBytes` that are not the end (`isEnd`) of the object.
+    /// The length of the object's next chunk, nil when more bytes are needed to tell.
     ///
-    /// - Complexity: one table load, shift and addition a byte.
+    /// - Parameters:
+    ///   - bytes: what is there from the end of the chunk found last: the bytes of the last call or what
+    ///     follows the chunk it found, and any that arrived since.
+    ///   - isEnd: no more bytes will come: then there is a chunk unless `bytes` is empty.
+    /// - Postcondition: never nil for `maximumBytes + minimumBytes` bytes or more.
     public func firstChunkBytes(in bytes: UnsafeRawBufferPointer, isEnd: Bool) -> Int? {
-        guard let base = bytes.baseAddress, !bytes.isEmpty else { return nil }
-        let end = min(bytes.count, parameters.maximumBytes)
-        let middle = min(end, parameters.averageBytes)
-        let start = min(end, parameters.minimumBytes)
-        let cut = gear.withUnsafeBufferPointer { gear -> Int? in
-            guard let table = gear.baseAddress else { return nil }
-            var hash: UInt64 = 0
-            return scan(base, start, middle, &hash, table, strictMask)
-                ?? scan(base, max(start, middle), end, &hash, table, looseMask)
+        switch algorithm {
+        case .gear(let cutter): cutter.firstChunkBytes(in: bytes, isEnd: isEnd)
+        case .minima(let cutter): cutter.firstChunkBytes(in: bytes, isEnd: isEnd)
         }
-        if let cut { return cut }
-        return end == parameters.maximumBytes || isEnd ? end : nil
     }
-}
-
-/// The position after the first byte of `base[start..<end]` at which `hash & mask` is zero.
-private func scan(
-    _ base: UnsafeRawPointer, _ start: Int, _ end: Int, _ hash: inout UInt64, _ table: UnsafePointer<UInt64>,
-    _ mask: UInt64
-) -> Int? {
-    let bytes = base.assumingMemoryBound(to: UInt8.self)
-    var position = start
-    var value = hash
-    // Four bytes a round: the loads of the next table entries overlap the additions.
-    while position &+ 4 <= end {
-        let first = (value &<< 1) &+ table[Int(bytes[position])]
-        let second = (first &<< 1) &+ table[Int(bytes[position &+ 1])]
-        let third = (second &<< 1) &+ table[Int(bytes[position &+ 2])]
-        value = (third &<< 1) &+ table[Int(bytes[position &+ 3])]
-        if first & mask == 0 { return position &+ 1 }
-        if second & mask == 0 { return position &+ 2 }
-        if third & mask == 0 { return position &+ 3 }
-        if value & mask == 0 { return position &+ 4 }
-        position &+= 4
-    }
-    while position < end {
-        value = (value &<< 1) &+ table[Int(bytes[position])]
-        position &+= 1
-        if value & mask == 0 { return position }
-    }
-    hash = value
-    return nil
 }

@@ -66,6 +66,14 @@ final class KillTests: CommandTest {
         }
     }
 
+    func testTheNextWriterRemovesWhatAKilledOneLeftInTheHome() {
+        makeStore(disks: 4, "--profile rs:2+2")
+        Disk.write([0x7b], to: store + "/store.json.new")
+        put([1, 2, 3], as: "k")
+        XCTAssertFalse(Disk.exists(store + "/store.json.new"))
+        XCTAssertEqual(content("k"), [1, 2, 3])
+    }
+
     func testADirectoryThatNearlyBecameADeviceIsEmpty() {
         makeStore(disks: 4, "--profile rs:2+2")
         put([1, 2, 3], as: "k")

@@ -37,7 +37,7 @@ public final class DirectoryHome: Home {
         try explaining("write \(name.rawValue)", at: place) { () throws(SystemError) in
             try Files.replaceContents(
                 of: Array(name.rawValue.utf8), in: root, with: bytes,
-                temporary: Array("\(name.rawValue).new".utf8), in: root)
+                temporary: Self.temporary(name), in: root)
         }
     }
 
@@ -55,6 +55,8 @@ public final class DirectoryHome: Home {
             try? text.withBytes { raw throws(SystemError) in try Files.write([raw], to: file.number) }
         }
         lock.withLock { $0 = file }
+        // What a writer left behind that was killed, or could not remove it; only the lock's holder writes it.
+        try? Files.remove(Self.temporary(.store), in: root)
         return true
     }
 
@@ -89,6 +91,8 @@ public final class DirectoryHome: Home {
             }
         }
     }
+
+    private static func temporary(_ name: DocumentName) -> [UInt8] { Array("\(name.rawValue).new".utf8) }
 
     private static let indexName = "index.db"
     private static let lockName = Array("lock".utf8)

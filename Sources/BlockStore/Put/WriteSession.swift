@@ -74,6 +74,7 @@ public final class WriteSession {
         try requireUsable()
         let object = IncomingObject(key: key, attributes: attributes, skippingUnchanged: skippingUnchanged)
         var received: UInt64 = 0
+        cutter.begin()
         /// Where the bytes not yet cut begin in the current batch.
         var start = try currentBatch().filled
         while true {

@@ -81,5 +81,28 @@ enum CommandTable {
             synopsis: ["bsctl bench encode [--profile P] [--size BYTES] [--threads N]"],
             options: [Options.profile, Options.size, Options.threads], operands: 0...0,
             run: BenchCommands.encode),
+        Command(
+            "bench rebuild", "measure making one lost shard again against the bare ISA-L loop",
+            synopsis: ["bsctl bench rebuild [--profile P] [--size BYTES] [--threads N]"],
+            options: [Options.profile, Options.size, Options.threads], operands: 0...0,
+            run: BenchCommands.rebuild),
+        Command(
+            "bench chunk", "measure cutting against reading the memory once",
+            synopsis: [
+                "bsctl bench chunk [FILE] [--average SIZE] [--size BYTES] [--threads N]",
+                "bsctl bench chunk FILE --cuts [--average SIZE]",
+            ],
+            options: [Options.average, Options.size, Options.threads, Options.cuts], operands: 0...1,
+            run: BenchCommands.chunk),
+        Command(
+            "bench digest", "measure SHA-256 chunk by chunk against one digest of everything",
+            synopsis: ["bsctl bench digest [FILE] [--average SIZE] [--size BYTES] [--threads N]"],
+            options: [Options.average, Options.size, Options.threads], operands: 0...1,
+            run: BenchCommands.digest),
+        Command(
+            "bench compress", "measure LZ4 both ways against the bare calls",
+            synopsis: ["bsctl bench compress [FILE] [--average SIZE] [--size BYTES] [--threads N]"],
+            options: [Options.average, Options.size, Options.threads], operands: 0...1,
+            run: BenchCommands.compress),
     ]
 }

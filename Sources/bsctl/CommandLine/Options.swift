@@ -39,6 +39,8 @@ enum Options {
     static let force = Option("force", "beyond what the store survives: data is lost")
     static let destroyRealData = Option("destroy-real-data", "also in a store that is no sandbox")
 
-    static let size = Option("size", "BYTES", .size(1 << 20...1 << 36), "data to encode from memory (512MiB)")
+    static let size = Option("size", "BYTES", .size(1 << 20...1 << 36), "how much data (512MiB, or all of FILE)")
+    static let average = Option("average", "SIZE", .size(4 << 10...4 << 20), "chunks of this size on average (64KiB)")
+    static let cuts = Option("cuts", "print offset and length of each chunk in place of measuring")
     static let threads = Option("threads", "N", .count(1...256), "so many at once (1)")
 }

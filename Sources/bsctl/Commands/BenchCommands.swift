@@ -1,18 +1,62 @@
 import BlockStore
+import Chunker
 import Erasure
 
 /// bench.
 enum BenchCommands {
-    static func encode(_ invocation: Invocation) throws -> ExitCode {
-        let profile = try invocation[Options.profile] ?? Profile("rs:4+2")
-        let size = invocation[Options.size] ?? 512 << 20
-        let threads = invocation[Options.threads] ?? 1
-        let result = EncodeBenchmark(profile: profile, dataBytes: size, threads: threads).run()
-        if invocation.has(Options.json) {
-            Terminal.print(JSON.fields(result.fields).text)
-        } else {
-            Terminal.print(result.description)
+    static func encode(_ invocation: Invocation) throws -> ExitCode { try code(.encode, invocation) }
+
+    static func rebuild(_ invocation: Invocation) throws -> ExitCode { try code(.rebuild, invocation) }
+
+    private static func code(_ work: CodingBenchmark.Work, _ invocation: Invocation) throws -> ExitCode {
+        let benchmark = CodingBenchmark(
+            work: work, profile: try invocation[Options.profile] ?? Profile("rs:4+2"),
+            dataBytes: invocation[Options.size] ?? defaultBytes, threads: invocation[Options.threads] ?? 1)
+        return show(try benchmark.run(), invocation)
+    }
+
+    static func chunk(_ invocation: Invocation) throws -> ExitCode {
+        let averageBytes = invocation[Options.average] ?? ChunkerParameters.defaultAverageBytes
+        let data = try data(invocation, BenchmarkData.random)
+        if invocation.has(Options.cuts) {
+            let cutter = Cutter(try ChunkerParameters(averageBytes: averageBytes, seed: 1))
+            ChunkBenchmarks.forEachCut(data.bytes, cutter) { Terminal.print("\($0.lowerBound) \($0.count)") }
+            return .done
         }
+        let threads = invocation[Options.threads] ?? 1
+        return show(try ChunkBenchmarks.chunk(data, averageBytes: averageBytes, threads: threads), invocation)
+    }
+
+    static func digest(_ invocation: Invocation) throws -> ExitCode {
+        let report = ChunkBenchmarks.digest(
+            try data(invocation, BenchmarkData.random), chunkBytes: chunkBytes(invocation),
+            threads: invocation[Options.threads] ?? 1)
+        return show(report, invocation)
+    }
+
+    static func compress(_ invocation: Invocation) throws -> ExitCode {
+        let report = ChunkBenchmarks.compress(
+            try data(invocation, BenchmarkData.compressible), chunkBytes: chunkBytes(invocation),
+            threads: invocation[Options.threads] ?? 1)
+        return show(report, invocation)
+    }
+
+    private static let defaultBytes = 512 << 20
+
+    private static func chunkBytes(_ invocation: Invocation) -> Int {
+        invocation[Options.average] ?? ChunkerParameters.defaultAverageBytes
+    }
+
+    /// The file named, or what `make` makes.
+    private static func data(
+        _ invocation: Invocation, _ make: (Int) -> BenchmarkData
+    ) throws -> BenchmarkData {
+        guard let path = invocation.operands.first else { return make(invocation[Options.size] ?? defaultBytes / 2) }
+        return try BenchmarkData.file(path, maximumBytes: invocation[Options.size])
+    }
+
+    private static func show(_ report: BenchmarkReport, _ invocation: Invocation) -> ExitCode {
+        Terminal.print(invocation.has(Options.json) ? JSON.fields(report.fields).text : report.description)
         return .done
     }
 }

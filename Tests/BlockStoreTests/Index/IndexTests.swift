@@ -188,11 +188,11 @@ final class IndexTests: XCTestCase {
         for _ in 0..<400 {
             var damaged = bytes
             damaged[Int(random.next() % UInt64(damaged.count))] ^= UInt8(1 << (random.next() % 8))
-            do {
+            do throws(StoreError) {
                 // Rows may go missing, as in an older index; none may come back wrong.
                 let found = try Index.inMemory(damaged).dump()
                 XCTAssertTrue(Set(found).isSubset(of: rows))
-            } catch let error as StoreError {
+            } catch {
                 XCTAssertTrue([.indexDamaged, .io].contains(error.code), "\(error)")
             }
         }

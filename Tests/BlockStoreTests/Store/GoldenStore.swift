@@ -1,15 +1,30 @@
+import Erasure
 import Foundation
 
 @testable import BlockStore
 @testable import Simulation
 
-/// The golden store of format 1 and what it holds, for everyone that must be able to read it.
-enum GoldenStore {
-    static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Golden/format-1").path
+/// Stores as released versions wrote them, for everyone that must be able to read them. All hold the same.
+struct GoldenStore: Sendable {
+    /// Cut by chunker 1.
+    static let gear = GoldenStore(name: "format-1-gear", profile: "rs:2+1", diskCount: 3)
+    /// Cut by chunker 2.
+    static let minima = GoldenStore(name: "format-1-minima", profile: "rs:2+1", diskCount: 3)
 
-    /// It is of the profile rs:2+1.
-    static let disks = ["disk-1", "disk-2", "disk-3"]
+    static let all = [gear, minima]
+    /// Those that this version would write again, byte for byte.
+    static let today = [minima]
+
+    let name: String
+    let profile: String
+    let diskCount: Int
+
+    var disks: [String] { (1...diskCount).map { "disk-\($0)" } }
+
+    var path: String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Golden/\(name)").path
+    }
 
     static let text = Array(String(repeating: "the same line again and again\n", count: 300).utf8)
 
@@ -19,7 +34,7 @@ enum GoldenStore {
     ]
 
     /// A copy to read, or to do damage to.
-    static func copy() throws -> TemporaryDirectory {
+    func copy() throws -> TemporaryDirectory {
         let directory = try TemporaryDirectory()
         for name in disks + ["home"] {
             try FileManager.default.copyItem(atPath: "\(path)/\(name)", toPath: "\(directory.path)/\(name)")

@@ -51,21 +51,21 @@ final class IndependentReaderTests: XCTestCase {
 
     func testAReaderWrittenFromTheFormatAloneReadsTheGoldenStoreFromAnyEnoughShards() throws {
         let reader = try IndependentReader()
-        for lost in subsets(of: GoldenStore.disks, upTo: 3) where lost.count < 3 {
-            let devices = GoldenStore.disks.filter { !lost.contains($0) }
+        for lost in subsets(of: GoldenStore.minima.disks, upTo: 3) where lost.count < 3 {
+            let devices = GoldenStore.minima.disks.filter { !lost.contains($0) }
             if lost.count <= 1 {
                 try check(
-                    reader, reads: GoldenStore.expected, from: devices, in: GoldenStore.path, "without \(lost)")
+                    reader, reads: GoldenStore.expected, from: devices, in: GoldenStore.minima.path, "without \(lost)")
             } else {
                 checkRefuses(
-                    try reader(devices.map { "\(GoldenStore.path)/\($0)" }), "too few shards", "without \(lost)")
+                    try reader(devices.map { "\(GoldenStore.minima.path)/\($0)" }), "too few shards", "without \(lost)")
             }
         }
     }
 
     func testItListsWhatWasPutAndHandsOutSingleObjects() throws {
         let reader = try IndependentReader()
-        let devices = ["disk-2", "disk-3"].map { "\(GoldenStore.path)/\($0)" }
+        let devices = ["disk-2", "disk-3"].map { "\(GoldenStore.minima.path)/\($0)" }
         let lines = GoldenStore.expected.sorted { $0.key < $1.key }.map { key, bytes in
             let count = String(bytes.count)
             let digest = bytes.withUnsafeBytes { bytes in Workspaces.shared.with { $0.digest(of: bytes) } }
@@ -166,7 +166,7 @@ final class IndependentReaderTests: XCTestCase {
     func testItRefusesADamagedShardByNameAndUsesOthers() throws {
         let reader = try IndependentReader()
         for damage in Damage.allCases {
-            let directory = try GoldenStore.copy()
+            let directory = try GoldenStore.minima.copy()
             // The data column of the newest block's only text, which is read first where it is sound.
             let shard = try XCTUnwrap(
                 DirectoryDevice(path: "\(directory.path)/disk-1").shards(from: .none).last)
@@ -175,7 +175,7 @@ final class IndependentReaderTests: XCTestCase {
             damage.apply(to: &bytes)
             try Data(bytes).write(to: URL(fileURLWithPath: path))
             let outcome = try check(
-                reader, reads: GoldenStore.expected, from: GoldenStore.disks, in: directory.path, "\(damage)")
+                reader, reads: GoldenStore.expected, from: GoldenStore.minima.disks, in: directory.path, "\(damage)")
             XCTAssert(
                 outcome.complaints.contains("refused") && outcome.complaints.contains(shard.fileName),
                 "\(damage): \(outcome.complaints)")
@@ -219,20 +219,20 @@ final class IndependentReaderTests: XCTestCase {
 
     func testACommitThatWasNeverAcknowledgedIsPassedOver() throws {
         let reader = try IndependentReader()
-        let directory = try GoldenStore.copy()
+        let directory = try GoldenStore.minima.copy()
         try remove(block: 3, from: ["disk-2", "disk-3"], in: directory)
         var expected = GoldenStore.expected
         expected["text"] = nil
         let outcome = try check(
-            reader, reads: expected, from: GoldenStore.disks, in: directory.path, "one row of three")
+            reader, reads: expected, from: GoldenStore.minima.disks, in: directory.path, "one row of three")
         XCTAssert(outcome.complaints.contains("never acknowledged"), outcome.complaints)
     }
 
     func testAMissingCommitIsSaidNotHidden() throws {
         let reader = try IndependentReader()
-        let directory = try GoldenStore.copy()
-        try remove(block: 2, from: GoldenStore.disks, in: directory)
-        let outcome = try reader(GoldenStore.disks.map { "\(directory.path)/\($0)" })
+        let directory = try GoldenStore.minima.copy()
+        try remove(block: 2, from: GoldenStore.minima.disks, in: directory)
+        let outcome = try reader(GoldenStore.minima.disks.map { "\(directory.path)/\($0)" })
         XCTAssertEqual(outcome.code, 1)
         XCTAssert(outcome.complaints.contains("commit 3"), outcome.complaints)
         XCTAssert(outcome.output.contains(" text\n"), "what is there is read: \(outcome.complaints)")
@@ -241,7 +241,7 @@ final class IndependentReaderTests: XCTestCase {
     func testAShardOfALaterFormatStopsItRatherThanBeingPassedOver() throws {
         let reader = try IndependentReader()
         for (offset, words) in [(8, "version 3 is unknown"), (20, "unknown incompatible features 0x2")] {
-            let directory = try GoldenStore.copy()
+            let directory = try GoldenStore.minima.copy()
             let shard = try XCTUnwrap(DirectoryDevice(path: "\(directory.path)/disk-1").shards(from: .none).last)
             let path = "\(directory.path)/disk-1/blocks/\(shard.directoryName)/\(shard.fileName)"
             var bytes = Array(try XCTUnwrap(FileManager.default.contents(atPath: path)))
@@ -249,13 +249,13 @@ final class IndependentReaderTests: XCTestCase {
             let checksum = CRC32C.of(Array(bytes[..<252]))
             for byte in 0..<4 { bytes[252 + byte] = UInt8(truncatingIfNeeded: checksum >> (8 * byte)) }
             try Data(bytes).write(to: URL(fileURLWithPath: path))
-            checkRefuses(try reader(GoldenStore.disks.map { "\(directory.path)/\($0)" }), words, words)
+            checkRefuses(try reader(GoldenStore.minima.disks.map { "\(directory.path)/\($0)" }), words, words)
         }
     }
 
     func testBadInputGetsAClearErrorAndNoTraceback() throws {
         let reader = try IndependentReader()
-        let directory = try GoldenStore.copy()
+        let directory = try GoldenStore.minima.copy()
         let disk = "\(directory.path)/disk-1"
         checkRefuses(try reader(["\(directory.path)/nowhere"]), "No such file", "a directory that is not there")
         checkRefuses(try reader([disk, disk]), "given twice", "a device twice")

@@ -1,0 +1,186 @@
+/// Algorithm 2: chunks end at strict local minima of a strong key, which only candidates have.
+///
+/// With R = `minimumBytes`: a candidate at position e of an object of n bytes is a *cut* when its key is
+/// smaller than that of every candidate in [e − R, e) and no larger than that of any in (e, e + R], and
+/// R ≤ e ≤ n − R. So cuts are more than R apart and depend on the bytes around them alone. Where the next
+/// cut, or the end, is more than `maximumBytes` away, the chunk ends at the candidate with the smallest key
+/// (the last one of equals) between R and `maximumBytes` − R after its start, or at the latter where there is
+/// none; so what is left is not shorter than R either. docs/format.md, §5.3.
+///
+/// Candidates are taken in as the bytes arrive, so pieces of any size are cut as the whole is. One object
+/// at a time, one thread.
+final class MinimaCutter {
+    private let filter: CandidateFilter
+    private let reach: Int
+    private let maximum: Int
+    private let positions: UnsafeMutablePointer<UInt32>
+    private let keys: UnsafeMutablePointer<UInt64>
+    private static let segmentBytes = 64 << 10
+
+    /// Where the chunk begins that is looked for; positions are counted from the start of the object.
+    private var start = 0
+    /// Candidates up to here are known.
+    private var scanned = 0
+    /// The candidates within R before the newest one, as far as they can still be the smallest.
+    private var before = SlidingMinimum()
+    /// Smaller than everything within R before it; a cut when nothing within R after it is smaller.
+    private var contender: Candidate?
+    /// Cuts after `start` that are certain.
+    private var cuts = Queue()
+    /// The candidates at which the chunk may have to end, and those too far for it but not for the next.
+    private var substitutes = SlidingMinimum()
+    private var later = Queue()
+
+    init(_ parameters: ChunkerParameters, kernel: FilterKernel) {
+        filter = CandidateFilter(seed: parameters.seed, kernel: kernel)
+        reach = parameters.minimumBytes
+        maximum = parameters.maximumBytes
+        positions = .allocate(capacity: Self.segmentBytes)
+        keys = .allocate(capacity: Self.segmentBytes)
+    }
+
+    deinit {
+        positions.deallocate()
+        keys.deallocate()
+    }
+
+    func begin() {
+        start = 0
+        // No position before this one has all the bytes that its key is made of.
+        scanned = CandidateFilter.contextBytes - 1
+        before.removeAll()
+        contender = nil
+        cuts.removeAll()
+        substitutes.removeAll()
+        later.removeAll()
+    }
+
+    func firstChunkBytes(in bytes: UnsafeRawBufferPointer, isEnd: Bool) -> Int? {
+        guard !bytes.isEmpty else { return nil }
+        let end = start + bytes.count
+        // An object so short is one chunk, and until there is more nothing can be told.
+        if start == 0, bytes.count < 2 * reach { return isEnd ? take(end) : nil }
+        while true {
+            if let cut = cuts.first?.position {
+                guard cut - start <= maximum else { return take(substitute) }
+                cuts.removeFirst()
+                return take(cut)
+            }
+            // No cut can come up to here any more, nor is it the end.
+            if bytes.count > maximum, scanned - start >= maximum, (contender?.position ?? .max) - start > maximum {
+                return take(substitute)
+            }
+            if scanned < end {
+                scan(bytes, through: min(end, scanned + Self.segmentBytes))
+                continue
+            }
+            guard isEnd else { return nil }
+            if let last = contender {
+                contender = nil
+                if last.position <= end - reach { cuts.append(last) }
+                continue
+            }
+            return take(end - start <= maximum ? end : substitute)
+        }
+    }
+
+    /// Where the chunk ends that no cut ends in time.
+    private var substitute: Int { substitutes.first?.position ?? start + maximum - reach }
+
+    /// Ends the chunk at `position` and returns its length.
+    private func take(_ position: Int) -> Int {
+        let count = position - start
+        start = position
+        substitutes.drop(before: start + reach)
+        while let next = later.first, next.position <= start + maximum - reach {
+            later.removeFirst()
+            if next.position >= start + reach { substitutes.push(next) }
+        }
+        return count
+    }
+
+    private func scan(_ bytes: UnsafeRawBufferPointer, through end: Int) {
+        let count = filter.candidates(
+            in: bytes, after: scanned - start, through: end - start, positions: positions, keys: keys)
+        for index in 0..<count { takeIn(Candidate(position: start + Int(positions[index]), key: keys[index])) }
+        scanned = end
+        if let contender, contender.position + reach <= scanned { confirm(contender) }
+    }
+
+    private func takeIn(_ candidate: Candidate) {
+        if let contender, contender.position + reach < candidate.position { confirm(contender) }
+        before.drop(before: candidate.position - reach)
+        if candidate.position >= reach, before.first.map({ candidate.key < $0.key }) ?? true { contender = candidate }
+        before.push(candidate)
+        if candidate.position > start + maximum - reach {
+            later.append(candidate)
+        } else if candidate.position >= start + reach {
+            substitutes.push(candidate)
+        }
+    }
+
+    private func confirm(_ candidate: Candidate) {
+        cuts.append(candidate)
+        contender = nil
+    }
+}
+
+/// The smallest of the candidates from some position on, the last of equals: those before a smaller or equal
+/// one are never asked for again, so what is kept rises in key, the smallest first.
+private struct SlidingMinimum: ~Copyable {
+    private var kept = Queue()
+
+    var first: Candidate? { kept.first }
+
+    mutating func push(_ candidate: Candidate) {
+        while let last = kept.last, last.key >= candidate.key { kept.removeLast() }
+        kept.append(candidate)
+    }
+
+    mutating func drop(before position: Int) {
+        while let first = kept.first, first.position < position { kept.removeFirst() }
+    }
+
+    mutating func removeAll() { kept.removeAll() }
+}
+
+/// First in, first out, in constant time on average. Memory of its own, because every candidate goes through
+/// two of these and an array's checks would cost more than finding it.
+private struct Queue: ~Copyable {
+    private var items = UnsafeMutablePointer<Candidate>.allocate(capacity: 64)
+    private var capacity = 64
+    private var head = 0
+    private var end = 0
+
+    deinit { items.deallocate() }
+
+    var first: Candidate? { head < end ? items[head] : nil }
+    var last: Candidate? { head < end ? items[end - 1] : nil }
+
+    mutating func append(_ candidate: Candidate) {
+        if end == capacity { makeRoom() }
+        (items + end).initialize(to: candidate)
+        end += 1
+    }
+
+    mutating func removeLast() { end -= 1 }
+
+    mutating func removeFirst() { head += 1 }
+
+    mutating func removeAll() { (head, end) = (0, 0) }
+
+    /// Moves what is there to the front, of twice the memory when that is not half of it.
+    private mutating func makeRoom() {
+        let count = end - head
+        if count * 2 > capacity {
+            let larger = UnsafeMutablePointer<Candidate>.allocate(capacity: capacity * 2)
+            larger.moveInitialize(from: items + head, count: count)
+            items.deallocate()
+            items = larger
+            capacity *= 2
+        } else {
+            items.update(from: items + head, count: count)
+        }
+        (head, end) = (0, count)
+    }
+}
