@@ -21,13 +21,16 @@ public enum CodingMatrix {
         GaloisField.inverse(of: UInt8((192 + sigma[parityRow]) ^ column))
     }
 
+    /// What data column `column` is multiplied by in the sum that is `row`.
+    public static func factor(of row: Row, column: Int) -> UInt8 {
+        switch row {
+        case .data(let wanted): wanted == column ? 1 : 0
+        case .parity(let index, let span): span.contains(column) ? coefficient(parityRow: index, column: column) : 0
+        }
+    }
+
     /// The row of the generator matrix that makes `row` from the data columns `columns`.
     public static func generatorRow(of row: Row, columns: Range<Int>) -> [UInt8] {
-        switch row {
-        case .data(let wanted):
-            return columns.map { $0 == wanted ? 1 : 0 }
-        case .parity(let index, let span):
-            return columns.map { span.contains($0) ? coefficient(parityRow: index, column: $0) : 0 }
-        }
+        columns.map { factor(of: row, column: $0) }
     }
 }

@@ -91,15 +91,46 @@ final class ProfileTests: XCTestCase {
         }
     }
 
+    func testEveryLocalProfileWithinBoundsComesBack() throws {
+        for data in 2...60 {
+            for groups in 2...data where data.isMultiple(of: groups) && data + groups < 64 {
+                for globals in [1, 2, 64 - data - groups] {
+                    guard data + groups + globals <= 64 else { continue }
+                    let profile = try Profile("lrc:\(data)+\(groups)+\(globals)")
+                    XCTAssertEqual(Set(profile.rows).count, data + groups + globals)
+                    XCTAssertEqual(profile.shardCount, data + groups + globals)
+                    XCTAssertEqual(profile.tolerance, globals + 1)
+                    let bytes = profile.encoded
+                    XCTAssertEqual(bytes, [2, UInt8(data), UInt8(globals), UInt8(groups)])
+                    XCTAssertEqual(try Profile(kind: bytes[0], k: bytes[1], m: bytes[2], l: bytes[3]), profile)
+                    XCTAssertEqual(try Profile(profile.description), profile)
+                }
+            }
+        }
+    }
+
+    func testALocalProfileHasItsRowsInTheOrderInWhichTheyProtect() throws {
+        XCTAssertEqual(
+            try Profile("lrc:4+2+2").rows.map(\.name),
+            ["d00", "d01", "d02", "d03", "p01-00-04", "p02-00-04", "p00-00-02", "p00-02-04"])
+        XCTAssertEqual(
+            try Profile("lrc:4+2+1").rows(over: 4..<8).map(\.name),
+            ["d04", "d05", "d06", "d07", "p01-04-08", "p00-04-06", "p00-06-08"])
+    }
+
     func testOtherTextsAreRefusedWithAReason() {
         for text in [
             "", "rs", "rs:", "rs:4", "rs:0+2", "rs:4+0", "rs:60+5", "rs:-1+2", "4+2", "rs:4+2+1", "rs:4 + 2", "lrc",
-            "rs:9999+1",
+            "rs:9999+1", "lrc:", "lrc:6", "lrc:6+2", "lrc:6+2+2+2", "lrc:6+0+2", "lrc:6+1+2", "lrc:6+2+0", "lrc:7+2+2",
+            "lrc:0+2+2", "lrc:2+4+2", "lrc:60+2+3", "lrc:6+2+999", "lrc: 6+2+2", "rs:6+2+2", ":4+2", "lrc:6+2+2:",
         ] {
             XCTAssertThrowsError(try Profile(text), text) { error in
                 XCTAssertFalse("\(error)".isEmpty)
             }
         }
-        XCTAssertThrowsError(try Profile(kind: 0, k: 255, m: 255, l: 255))
+        for kind in UInt8(0)...3 {
+            XCTAssertThrowsError(try Profile(kind: kind, k: 255, m: 255, l: 255))
+            XCTAssertThrowsError(try Profile(kind: kind, k: 6, m: 2, l: kind == 1 ? 2 : 0))
+        }
     }
 }
