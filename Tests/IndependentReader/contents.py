@@ -91,6 +91,7 @@ class Commit:
     previous: BlockName
     devices: frozenset[bytes]
     least_shards: dict[BlockName, int]  # Of each block, in order, the shards that can have acknowledged it.
+    column_counts: dict[BlockName, int]  # Of each block, k of its profile.
     last_block: BlockName
 
 
@@ -206,12 +207,14 @@ def _profile_record(body: Cursor) -> Passed:
     return Passed()
 
 
-def _profile(body: Cursor) -> int:
-    """How many shards it gives a block."""
-    kind, k, m, zero = body.take(4)
-    is_known = kind == 1 and k >= 1 and m >= 1 and k + m <= 64 and zero == 0
-    require(is_known, body.what, f"unknown profile {(kind, k, m, zero)}")
-    return k + m
+def _profile(body: Cursor) -> tuple[int, int]:
+    """How many columns, and how many shards, it gives a block."""
+    kind, k, parities, groups = body.take(4)
+    is_known = (kind == 1 and groups == 0) or (kind == 2 and groups >= 2 and k % groups == 0)
+    shard_count = k + parities + groups
+    is_known = is_known and k >= 1 and parities >= 1 and shard_count <= 64
+    require(is_known, body.what, f"unknown profile {(kind, k, parities, groups)}")
+    return k, shard_count
 
 
 def _configuration(body: Cursor, store_id: bytes) -> Passed:
@@ -254,13 +257,14 @@ def _commit(body: Cursor) -> Commit:
     require((previous.number == 0) == (number == 1), body.what, "only the first commit has none before it")
     devices = frozenset(body.id() for _ in range(body.count(16, MAX_DEVICES)))
     least_shards: dict[BlockName, int] = {}
+    column_counts: dict[BlockName, int] = {}
     name = None
     for _ in range(body.count(32, MAX_BLOCKS_IN_COMMIT)):
         name = BlockName.parse(body)
-        shard_count = _profile(body)
+        column_counts[name], shard_count = _profile(body)
         least_shards[name] = body.u8()
         require(1 <= least_shards[name] <= shard_count, body.what, f"block {name} needs {least_shards[name]} shards")
         body.zero(3)
     if name is None:
         raise FormatError(f"{body.what}: a commit without blocks")
-    return Commit(number, epoch, previous, devices, least_shards, name)
+    return Commit(number, epoch, previous, devices, least_shards, column_counts, name)

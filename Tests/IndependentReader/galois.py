@@ -49,15 +49,28 @@ def weighted_sum(weights: list[int], buffers: list[bytes], byte_count: int) -> b
 def solve(rows: list[list[int]], column_count: int) -> list[list[int]] | None:
     """For each column the weights, one for each row, with which the rows add up to it.
 
-    Gauss-Jordan elimination, row after row until the rows taken span all columns; later rows get the weight
-    zero. None when all of them do not span.
+    Later rows get the weight zero once the rows taken span all columns. None when all of them do not span.
     """
-    pivots: dict[int, tuple[list[int], list[int]]] = {}  # column: a row reduced to it, and what it is made of
+    pivots = _pivots(rows, column_count)
+    if len(pivots) < column_count:
+        return None
+    return [pivots[column][1] for column in range(column_count)]
+
+
+def rank(rows: list[list[int]], column_count: int) -> int:
+    return len(_pivots(rows, column_count))
+
+
+def _pivots(rows: list[list[int]], column_count: int) -> dict[int, tuple[list[int], list[int]]]:
+    """Gauss-Jordan elimination, row after row. By column: a row reduced to it, and what it is made of."""
+    pivots: dict[int, tuple[list[int], list[int]]] = {}
 
     def add(target: list[int], source: list[int], weight: int) -> list[int]:
         return [a ^ multiply(weight, b) for a, b in zip(target, source)]
 
     for number, row in enumerate(rows):
+        if len(pivots) == column_count:
+            break
         weights = [int(other == number) for other in range(len(rows))]
         for column, (reduced, made_of) in pivots.items():
             row, weights = add(row, reduced, row[column]), add(weights, made_of, row[column])
@@ -70,9 +83,7 @@ def solve(rows: list[list[int]], column_count: int) -> list[list[int]] | None:
             factor = reduced[pivot]
             pivots[column] = add(reduced, row, factor), add(made_of, weights, factor)
         pivots[pivot] = row, weights
-        if len(pivots) == column_count:
-            return [pivots[column][1] for column in range(column_count)]
-    return None
+    return pivots
 
 
 assert [coefficient(0, c) for c in range(8)] == list(bytes.fromhex("1259a53565b8a39e"))

@@ -6,7 +6,8 @@ from typing import Callable, Mapping, Protocol, Set
 
 from contents import Commit, Contents, Delete, Identity, Purge, Put, Record, Retired
 from cursor import FormatError
-from shard import BlockName
+from galois import rank
+from shard import BlockName, Row
 
 NOTHING_RETIRED = Retired((), frozenset(), ())
 
@@ -19,8 +20,8 @@ class Evidence(Protocol):
     def is_readable(self, name: BlockName) -> bool:
         """Whether the sound shards span the block's columns."""
 
-    def named_rows(self, name: BlockName) -> int:
-        """How many rows of the block have a name, whatever is in the files."""
+    def named_rows(self, name: BlockName) -> Set[Row]:
+        """The rows of the block that have a name, whatever is in the files."""
 
 
 class History:
@@ -88,8 +89,16 @@ class History:
         """Whether it can be read, or may have been acknowledged by devices that are not here."""
         absent = len(commit.devices - evidence.devices)
         return all(map(evidence.is_readable, commit.least_shards)) or all(
-            evidence.named_rows(name) + absent >= least for name, least in commit.least_shards.items()
+            self._may_be_acknowledged(commit, name, evidence.named_rows(name), absent) for name in commit.least_shards
         )
+
+    @staticmethod
+    def _may_be_acknowledged(commit: Commit, name: BlockName, named: Set[Row], absent: int) -> bool:
+        least, k = commit.least_shards[name], commit.column_counts[name]
+        if len(named) + absent < least:
+            return False
+        # Each absent device may add one dimension to what the rows found determine.
+        return least <= k or rank([row.coefficients(range(k)) for row in sorted(named)], k) + absent >= k
 
     def _readable(self, name: BlockName, evidence: Evidence) -> BlockName:
         commit = self._commits[name]

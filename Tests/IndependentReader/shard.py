@@ -53,8 +53,15 @@ class Row:
             require(row.first == row.end == 0, cursor.what, "a data row over a range of columns")
         else:
             require(row.kind == PARITY, cursor.what, f"unknown kind of row {row.kind}")
-            require(row.index < 64 and row.first < row.end, cursor.what, f"no such parity row: {row}")
+            require(row.index < 64 and row.first < row.end <= COLUMN_COUNT, cursor.what, f"no such parity row: {row}")
         return row
+
+    @classmethod
+    def named(cls, file_extension: str) -> Row:
+        """The row of a shard's name (§8)."""
+        numbers = bytes(int(digits, 16) for digits in file_extension[1:].split("-"))
+        data = bytes((DATA,)) + numbers + bytes(2) if file_extension[0] == "d" else bytes((PARITY,)) + numbers
+        return cls.parse(Cursor(data, file_extension))
 
     @property
     def bytes(self) -> bytes:

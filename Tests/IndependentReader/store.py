@@ -14,7 +14,7 @@ from crc32c import crc32c
 from cursor import FormatError, NeedsNewerReader, require
 from history import History, newest_puts
 from manifest import pieces
-from shard import BlockName, Shard, is_shard_name, open_shard
+from shard import BlockName, Row, Shard, is_shard_name, open_shard
 
 MAX_DOCUMENT_BYTES = 16 << 20
 PAYLOADS_KEPT = 3
@@ -27,7 +27,7 @@ class Store:
         self.devices: set[bytes] = set()
         self._warn = warn
         self._blocks: dict[BlockName, Block] = {}
-        self._named: dict[str, set[str]] = {}  # The rows that have a name, by the block's part of it.
+        self._named: dict[str, set[Row]] = {}  # The rows that have a name, by the block's part of it.
         self._payloads: OrderedDict[BlockName, bytes] = OrderedDict()
         self._survey(directories)
         history = History({name: block.contents for name, block in self._blocks.items()})
@@ -49,8 +49,8 @@ class Store:
         except FormatError:
             return False
 
-    def named_rows(self, name: BlockName) -> int:
-        return len(self._named.get(str(name), ()))
+    def named_rows(self, name: BlockName) -> set[Row]:
+        return self._named.get(str(name), set())
 
     def _survey(self, directories: list[str]) -> None:
         stores: set[bytes] = set()
@@ -64,8 +64,8 @@ class Store:
                 raise FormatError(f"{directory}: belongs to another store, {store_id.hex()}")
             for shard_directory, name in _shard_names(os.path.join(directory, "blocks")):
                 block, row = name.split(".")
-                self._named.setdefault(block, set()).add(row)
                 try:
+                    self._named.setdefault(block, set()).add(Row.named(row))
                     self._add(open_shard(shard_directory, name), store_id)
                 except NeedsNewerReader:
                     raise
@@ -151,10 +151,14 @@ def _document_checksum(document: dict[str, Any]) -> str:
 def _configuration_digest(document: dict[str, Any]) -> str:
     """The SHA-256 of the configuration as a record body (§5.3)."""
     configuration, chunker = document["configuration"], document["configuration"]["chunker"]
-    code, _, counts = configuration["profile"].partition(":")
-    if code != "rs":
+    code, _, text_of_counts = configuration["profile"].partition(":")
+    counts = [int(count) for count in text_of_counts.split("+")]
+    if (code, len(counts)) == ("rs", 2):
+        profile = (1, counts[0], counts[1], 0)
+    elif (code, len(counts)) == ("lrc", 3):
+        profile = (2, counts[0], counts[2], counts[1])
+    else:
         raise ValueError(f"profile {configuration['profile']}")
-    k, m = map(int, counts.split("+"))
 
     def number(value: int, byte_count: int) -> bytes:
         return value.to_bytes(byte_count, "little")
@@ -162,7 +166,7 @@ def _configuration_digest(document: dict[str, Any]) -> str:
     def text(value: str) -> bytes:
         return number(len(value.encode()), 2) + value.encode()
 
-    body = number(configuration["number"], 8) + bytes.fromhex(document["storeID"]) + bytes((1, k, m, 0))
+    body = number(configuration["number"], 8) + bytes.fromhex(document["storeID"]) + bytes(profile)
     body += number(chunker["algorithm"], 2) + number(int(configuration["sandbox"]), 2)
     body += b"".join(number(chunker[field], 4) for field in ("minimumBytes", "averageBytes", "maximumBytes"))
     body += number(chunker["seed"], 8) + number(len(configuration["devices"]), 4)

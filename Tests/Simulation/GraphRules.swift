@@ -5,39 +5,52 @@ import Erasure
 enum GraphRules {
     /// Evidence made by hand.
     struct Evidence: CommitEvidence {
-        var named: [BlockName: Int] = [:]
+        var named: [BlockName: Set<Row>] = [:]
         var readable: Set<BlockName> = []
 
-        func namedRows(of block: BlockName) -> Int { named[block] ?? 0 }
+        func namedRows(of block: BlockName) -> Set<Row> { named[block] ?? [] }
         func isReadable(_ block: BlockName) -> Bool { readable.contains(block) }
     }
 
-    /// Builds commits of one block each over rs:2+2 on four devices.
+    /// Builds commits of one block each, on as many devices as it has shards.
     struct Picture {
         var nodes: [CommitGraph.Node] = []
         var evidence = Evidence()
-        let devices = (1...4).map { DeviceID(high: 7, low: UInt64($0)) }
-        var inService: Set<DeviceID>
+        let profile: Profile
+        let devices: [DeviceID]
+        let inService: Set<DeviceID>
 
-        init(inService: Int = 4) {
-            self.inService = Set(devices.prefix(inService))
+        init(_ text: String = "rs:2+2", away: Int = 0) throws {
+            profile = try Profile(text)
+            devices = (1...profile.shardCount).map { DeviceID(high: 7, low: UInt64($0)) }
+            inService = Set(devices.dropLast(away))
         }
 
         static func block(_ number: UInt64, _ id: UInt64) -> BlockName {
             BlockName(number: BlockNumber(number), id: BlockID(high: id, low: 0))
         }
 
-        /// Adds a commit of which `named` rows were found, enough to read or not.
+        /// Adds a commit of which the first `named` rows were found, enough to read or not.
         mutating func add(
             _ number: UInt64, block: BlockName, previous: BlockName?, epoch: UInt64, writer: UInt64 = 1, named: Int,
             readable: Bool
-        ) throws {
+        ) {
+            add(
+                number, block: block, previous: previous, epoch: epoch, writer: writer,
+                rows: Array(profile.rows.prefix(named)), readable: readable)
+        }
+
+        /// Adds a commit of which these rows were found, enough to read or not.
+        mutating func add(
+            _ number: UInt64, block: BlockName, previous: BlockName?, epoch: UInt64, writer: UInt64 = 1, rows: [Row],
+            readable: Bool
+        ) {
             let record = CommitRecord(
                 number: CommitNumber(number), epoch: Epoch(counter: epoch, writer: WriterID(high: writer, low: 0)),
                 previous: previous, devices: devices,
-                blocks: [CommitRecord.Block(name: block, profile: try Profile("rs:2+2"), leastShards: 3)])
+                blocks: [CommitRecord.Block(name: block, profile: profile, leastShards: UInt8(profile.dataShards + 1))])
             nodes.append(CommitGraph.Node(record: record, block: block))
-            evidence.named[block] = named
+            evidence.named[block] = Set(rows)
             if readable { evidence.readable.insert(block) }
         }
 
@@ -54,9 +67,9 @@ enum GraphRules {
 
     private static let first = Picture.block(1, 1)
 
-    private static func begun(inService: Int = 4) throws -> Picture {
-        var picture = Picture(inService: inService)
-        try picture.add(1, block: first, previous: nil, epoch: 1, named: 4, readable: true)
+    private static func begun(_ profile: String = "rs:2+2", away: Int = 0) throws -> Picture {
+        var picture = try Picture(profile, away: away)
+        picture.add(1, block: first, previous: nil, epoch: 1, named: picture.devices.count, readable: true)
         return picture
     }
 
@@ -64,6 +77,7 @@ enum GraphRules {
         try aReadableLeafIsAccepted()
         try aLeafThatWasNeverAcknowledgedIsVoid()
         try aLeafThatMayHaveBeenAcknowledgedIsInDoubt()
+        try enoughRowsThatDoNotSpanWereNeverAcknowledged()
         try leavesAreJudgedByEpochNotByNumber()
         try twoEqualEpochsThatBothMayHaveBeenAcknowledgedAreInDoubt()
         try aBypassedCommitIsNeverSilent()
@@ -73,7 +87,7 @@ enum GraphRules {
     static func aReadableLeafIsAccepted() throws {
         var picture = try begun()
         let second = Picture.block(2, 2)
-        try picture.add(2, block: second, previous: first, epoch: 1, named: 2, readable: true)
+        picture.add(2, block: second, previous: first, epoch: 1, named: 2, readable: true)
         let outcome = picture.resolve()
         try expect(outcome.acceptedLeaf?.block == second, "a readable leaf is the head")
         try expect(outcome.chain.count == 2, "with everything below it")
@@ -81,7 +95,7 @@ enum GraphRules {
 
     static func aLeafThatWasNeverAcknowledgedIsVoid() throws {
         var picture = try begun()
-        try picture.add(2, block: Picture.block(2, 2), previous: first, epoch: 1, named: 1, readable: false)
+        picture.add(2, block: Picture.block(2, 2), previous: first, epoch: 1, named: 1, readable: false)
         let outcome = picture.resolve()
         try expect(outcome.acceptedLeaf?.block == first, "a leaf with one shard of three is void")
         try expect(outcome.bypassed.isEmpty, "and of no interest to anybody")
@@ -89,12 +103,29 @@ enum GraphRules {
 
     static func aLeafThatMayHaveBeenAcknowledgedIsInDoubt() throws {
         // One row found, two devices away: three shards may have been acknowledged.
-        var picture = try begun(inService: 2)
+        var picture = try begun(away: 2)
         let second = Picture.block(2, 2)
-        try picture.add(2, block: second, previous: first, epoch: 1, named: 1, readable: false)
+        picture.add(2, block: second, previous: first, epoch: 1, named: 1, readable: false)
         let outcome = picture.resolve()
         try expect(outcome.doubtful.map(\.block) == [second], "what may hide on absent devices is not thrown away")
         try expect(outcome.chain.count == 1, "and what is below it is read meanwhile")
+    }
+
+    static func enoughRowsThatDoNotSpanWereNeverAcknowledged() throws {
+        // Seven of ten rows, k + 1, but the first group lacks its data and its parity, and there is one global row for two columns.
+        for (away, isDoubtful) in [(0, false), (1, true)] {
+            var picture = try begun("lrc:6+3+1", away: away)
+            let lost: Set<Row> = [.data(column: 0), .data(column: 1), .parity(index: 0, columns: 0..<2)]
+            let second = Picture.block(2, 2)
+            picture.add(
+                2, block: second, previous: first, epoch: 1, rows: picture.profile.rows.filter { !lost.contains($0) },
+                readable: false)
+            let outcome = picture.resolve()
+            try expect(
+                (outcome.doubtful.map(\.block) == [second]) == isDoubtful,
+                "rows that do not span are in doubt only while one more may be found")
+            if !isDoubtful { try expect(outcome.acceptedLeaf?.block == first, "else they are void") }
+        }
     }
 
     static func leavesAreJudgedByEpochNotByNumber() throws {
@@ -103,17 +134,17 @@ enum GraphRules {
         let old2 = Picture.block(2, 2)
         let old3 = Picture.block(3, 3)
         let new2 = Picture.block(4, 4)
-        try picture.add(2, block: old2, previous: first, epoch: 1, named: 2, readable: true)
-        try picture.add(3, block: old3, previous: old2, epoch: 1, named: 2, readable: true)
-        try picture.add(2, block: new2, previous: first, epoch: 2, named: 4, readable: true)
+        picture.add(2, block: old2, previous: first, epoch: 1, named: 2, readable: true)
+        picture.add(3, block: old3, previous: old2, epoch: 1, named: 2, readable: true)
+        picture.add(2, block: new2, previous: first, epoch: 2, named: 4, readable: true)
         let outcome = picture.resolve()
         try expect(outcome.acceptedLeaf?.block == new2, "the highest epoch decides, not the longest chain")
     }
 
     static func twoEqualEpochsThatBothMayHaveBeenAcknowledgedAreInDoubt() throws {
         var picture = try begun()
-        try picture.add(2, block: Picture.block(2, 2), previous: first, epoch: 5, writer: 1, named: 4, readable: true)
-        try picture.add(2, block: Picture.block(3, 3), previous: first, epoch: 5, writer: 2, named: 4, readable: true)
+        picture.add(2, block: Picture.block(2, 2), previous: first, epoch: 5, writer: 1, named: 4, readable: true)
+        picture.add(2, block: Picture.block(3, 3), previous: first, epoch: 5, writer: 2, named: 4, readable: true)
         let outcome = picture.resolve()
         try expect(
             outcome.acceptedLeaf == nil && outcome.doubtful.count == 2, "two writers of one epoch are both in doubt")
@@ -122,15 +153,15 @@ enum GraphRules {
     static func aBypassedCommitIsNeverSilent() throws {
         var picture = try begun()
         let old = Picture.block(2, 2)
-        try picture.add(2, block: old, previous: first, epoch: 1, named: 3, readable: false)
-        try picture.add(2, block: Picture.block(3, 3), previous: first, epoch: 2, named: 4, readable: true)
+        picture.add(2, block: old, previous: first, epoch: 1, named: 3, readable: false)
+        picture.add(2, block: Picture.block(3, 3), previous: first, epoch: 2, named: 4, readable: true)
         try expect(picture.resolve().bypassed.map(\.block) == [old], "three shards could have been acknowledged")
     }
 
     static func theWalkGoesOnBelowAMissingLink() throws {
         var picture = try begun()
         let lost = Picture.block(2, 2)
-        try picture.add(3, block: Picture.block(3, 3), previous: lost, epoch: 1, named: 4, readable: true)
+        picture.add(3, block: Picture.block(3, 3), previous: lost, epoch: 1, named: 4, readable: true)
         let outcome = picture.resolve()
         try expect(outcome.chain.count == 3, "the chain has the lost link and what is below it")
     }

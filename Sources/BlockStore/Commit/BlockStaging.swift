@@ -73,10 +73,12 @@ final class BlockStaging: Sendable {
         }
     }
 
-    /// Whether `rows` are enough to acknowledge the block.
+    /// Whether `rows` are enough to acknowledge the block: as many as that, and the loss of any one more is survived.
+    /// With local parities not every choice of k + 1 rows survives it.
     func isEnough(_ rows: some Collection<Row>) -> Bool {
-        (rows.count >= leastShards || Mutant.isActive(.leastShardsIgnored))
-            && Protection.isReadable(rows, columns: columns, payloadBytes: shardPayloadBytes)
+        let losses = Protection.lossesSurvived(rows, columns: columns, payloadBytes: shardPayloadBytes)
+        if Mutant.isActive(.leastShardsIgnored) { return losses >= 0 }
+        return rows.count >= leastShards && losses >= 1
     }
 
     /// Hands every shard to its device's lane.

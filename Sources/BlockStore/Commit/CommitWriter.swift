@@ -111,8 +111,8 @@ final class CommitWriter {
         return (zip(rows, devices).map { (row: $0, device: $1) }, least)
     }
 
-    /// A block with payload survives the loss of any one more shard, or of what was asked for; one
-    /// without is read from any single shard, so two will do.
+    /// A block with payload survives the loss of any one more shard, or has as many as were asked for; one
+    /// without is read from any single shard, so two will do. The first k + 1 rows of every profile survive one loss.
     private func leastShards(of block: OpenBlock) -> Int {
         let count = block.profile.shardCount
         if block.usedBytes == 0 { return min(2, count) }
@@ -204,7 +204,7 @@ final class CommitWriter {
             throw StoreError(
                 isFull ? .noSpace : .io, "store durably",
                 detail: "block \(block.name) has \(rows(block).count) shards on devices, at least "
-                    + "\(block.leastShards) are needed"
+                    + "\(block.leastShards) are needed, of which any one may be lost"
                     + (failed.isEmpty ? "" : "; failed: " + failed.joined(separator: "; ")))
         }
     }

@@ -7,26 +7,29 @@ enum Protection {
     ///
     /// A block without payload is read from any one shard: its table of contents is all there is.
     static func isReadable(_ rows: some Collection<Row>, columns: Range<Int>, payloadBytes: Int) -> Bool {
-        payloadBytes == 0 ? !rows.isEmpty : spans(Array(rows), columns: columns)
+        payloadBytes == 0 ? !rows.isEmpty : spans(rows, columns: columns)
     }
 
-    /// The largest number of shards that can be lost from `rows`, whichever they are, with the
-    /// block still readable; −1 when it is not readable now.
+    /// How many shards can be lost from `rows`, whichever they are, with the block still readable; −1 when it is not
+    /// readable now. Where trying all losses would take too long, perhaps fewer than could.
     static func lossesSurvived(_ rows: some Collection<Row>, columns: Range<Int>, payloadBytes: Int) -> Int {
         guard isReadable(rows, columns: columns, payloadBytes: payloadBytes) else { return -1 }
         if payloadBytes == 0 { return rows.count - 1 }
-        // The matrix is MDS: rows over all columns are interchangeable.
-        let isMDS = rows.allSatisfy { row in
-            switch row {
-            case .data: true
-            case .parity(_, let span): span == columns
-            }
-        }
-        if isMDS { return rows.count - columns.count }
-        let rows = Array(rows)
-        var losses = 0
-        while losses < rows.count, survivesEvery(losses + 1, of: rows, columns: columns) { losses += 1 }
-        return losses
+        return Erasure.lossesSurvived(rows, columns: columns)
+    }
+
+    /// Whether a block, coded by `profile` and acknowledged with no fewer than `leastShards`, can have been acknowledged
+    /// where `named` are the rows that were found and so many others may be hidden.
+    ///
+    /// An acknowledged block can be read, so what the rows found lack of spanning the data must be hidden. Each hidden row
+    /// may add one dimension: rows of a profile complete any others.
+    static func mayBeAcknowledged(
+        _ named: some Collection<Row>, hidden: Int, profile: Profile, leastShards: Int
+    ) -> Bool {
+        guard named.count + hidden >= leastShards else { return false }
+        // With fewer than k + 1 it is a block without payload, which is read from any one shard.
+        guard leastShards > profile.dataShards else { return true }
+        return rank(of: named, columns: profile.columns) + hidden >= profile.dataShards
     }
 
     /// One place for each row, on as many distinct devices as a look at the rows with the fewest places first finds: what
@@ -50,15 +53,24 @@ enum Protection {
             if taken.insert(place.value).inserted { result[place.key] = place.value }
         }
     }
+}
 
-    private static func survivesEvery(_ losses: Int, of rows: [Row], columns: Range<Int>) -> Bool {
-        var lost = Array(0..<losses)
-        while true {
-            let left = rows.indices.filter { !lost.contains($0) }.map { rows[$0] }
-            guard spans(left, columns: columns) else { return false }
-            guard let next = lost.indices.last(where: { lost[$0] < rows.count - losses + $0 }) else { return true }
-            lost[next] += 1
-            for following in (next + 1)..<losses { lost[following] = lost[following - 1] + 1 }
-        }
+/// Answers `Protection.lossesSurvived` for many blocks. Most lack the same few sets of rows, and with local parities the
+/// answer is found by trying. Use from one thread.
+struct SurvivalTable {
+    private struct Shape: Hashable {
+        let rows: Set<Row>
+        let columns: Range<Int>
+        let hasPayload: Bool
+    }
+
+    private var known: [Shape: Int] = [:]
+
+    mutating func lossesSurvived(_ rows: some Collection<Row>, columns: Range<Int>, payloadBytes: Int) -> Int {
+        let shape = Shape(rows: Set(rows), columns: columns, hasPayload: payloadBytes > 0)
+        if let losses = known[shape] { return losses }
+        let losses = Protection.lossesSurvived(rows, columns: columns, payloadBytes: payloadBytes)
+        known[shape] = losses
+        return losses
     }
 }

@@ -33,7 +33,7 @@ extension Store {
             throw StoreError(
                 .invalid, "create a store of profile \(profile)",
                 detail: "\(devices.count) devices were given, it needs at least \(profile.shardCount)",
-                advice: "name more devices, or choose a profile K+M with K + M ≤ \(devices.count)")
+                advice: "name more devices, or choose a profile of at most \(devices.count) shards")
         }
         guard try environment.home.tryLock() else {
             throw StoreError(
@@ -166,7 +166,7 @@ extension Store {
         var warnings: [String] = []
         if devices == profile.shardCount {
             warnings.append(
-                profile.parityShards == 1
+                profile.tolerance == 1
                     ? "with \(devices) devices and \(profile) nothing can be stored while a device is missing"
                     : "with \(devices) devices and \(profile) puts are degraded while a device is missing")
         }

@@ -55,12 +55,13 @@ extension Store {
         var owed = 0
         var lost = 0
         var survived = Int.max
+        var table = SurvivalTable()
         try forEachBlock { block in
             let sound = engine.soundRows(of: block)
             let missing = max(0, Self.wantedShards(block, engine) - sound.count)
             histogram[missing, default: 0] += 1
             owed += missing
-            let losses = Protection.lossesSurvived(
+            let losses = table.lossesSurvived(
                 sound, columns: block.columns, payloadBytes: block.shardPayloadBytes)
             if !Protection.isReadable(
                 engine.readableRows(of: block), columns: block.columns, payloadBytes: block.shardPayloadBytes)

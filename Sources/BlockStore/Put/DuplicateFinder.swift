@@ -20,10 +20,9 @@ final class DuplicateFinder: Sendable {
     init(_ engine: Engine, minimumShards: Int?) {
         self.engine = engine
         let profile = engine.configuration.profile
+        func losses(with shards: Int) -> Int { lossesSurvived(profile.rows.prefix(shards), columns: profile.columns) }
         // What a new block would survive now; at least one more loss, as the promise says.
-        let placed = min(profile.shardCount, engine.devices.candidates.count)
-        requiredLosses = max(
-            1, placed - profile.dataShards, min(minimumShards ?? 0, profile.shardCount) - profile.dataShards)
+        requiredLosses = max(1, losses(with: engine.devices.candidates.count), losses(with: minimumShards ?? 0))
         known = Monitor(Known())
     }
 

@@ -89,11 +89,10 @@ final class BlockSurvey: CommitEvidence {
         }
     }
 
-    func namedRows(of block: BlockName) -> Int {
-        if let found = blocks[block] { return found.named.count }
+    func namedRows(of block: BlockName) -> Set<Row> {
+        if let found = blocks[block] { return Set(found.named.keys) }
         return Set(
-            unreadable.keys.filter { $0.number == block.number && $0.idPrefix == block.id.prefix }.map(\.row)
-        ).count
+            unreadable.keys.filter { $0.number == block.number && $0.idPrefix == block.id.prefix }.map(\.row))
     }
 
     func isReadable(_ block: BlockName) -> Bool {

@@ -1,7 +1,9 @@
+import Erasure
+
 /// What the devices in service show of a block.
 protocol CommitEvidence {
-    /// How many distinct rows of the block have a name, valid or not.
-    func namedRows(of block: BlockName) -> Int
+    /// The distinct rows of the block that have a name, valid or not.
+    func namedRows(of block: BlockName) -> Set<Row>
     /// Whether the sound shards span its data. Reads and checks them all.
     func isReadable(_ block: BlockName) -> Bool
 }
@@ -126,7 +128,9 @@ struct CommitGraph {
     private func mayBeAcknowledged(_ node: Node, absent: Bool) -> Bool {
         let hidden = absent ? node.record.devices.filter { !inService.contains($0) }.count : 0
         return node.record.blocks.allSatisfy { block in
-            evidence.namedRows(of: block.name) + hidden >= Int(block.leastShards)
+            Protection.mayBeAcknowledged(
+                evidence.namedRows(of: block.name), hidden: hidden, profile: block.profile,
+                leastShards: Int(block.leastShards))
         }
     }
 

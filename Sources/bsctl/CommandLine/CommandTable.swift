@@ -8,6 +8,7 @@ enum CommandTable {
             examples: [
                 "bsctl init /tmp/store --disks 6",
                 "bsctl init ~/store --device /mnt/a --device /mnt/b --device /mnt/c --profile rs:2+1",
+                "bsctl init /tmp/wide --disks 16 --profile lrc:12+2+2",
             ], run: StoreCommands.initialize),
         Command(
             "put", "store a file, a tree, or what a command prints",

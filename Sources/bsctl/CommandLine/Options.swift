@@ -14,7 +14,9 @@ enum Options {
     static let disks = Option("disks", "N", .count(1...1024), "make a sandbox with N directories as disks, for trials")
     static let device = Option(
         "device", "DIR", .text, isRepeatable: true, "an empty directory on a disk of its own")
-    static let profile = Option("profile", "P", .profile, "K data and M parity shards, as rs:K+M (rs:4+2)")
+    static let profile = Option(
+        "profile", "P", .profile,
+        "rs:K+M, K data and M parity shards, or lrc:K+L+G, with L local groups and G global parities (rs:4+2)")
     static let chunkSize = Option(
         "chunk-size", "SIZE", .size(4 << 10...4 << 20), "average chunk, a power of two (64KiB)")
 

@@ -73,7 +73,10 @@ extension ValueType<Profile> {
             do throws(ProfileError) {
                 return try Profile(text)
             } catch {
-                let usual = ["rs:2+1", "rs:4+2", "rs:6+3", "rs:8+3", "rs:8+4", "rs:10+4", "rs:17+3"]
+                let usual = [
+                    "rs:2+1", "rs:4+2", "rs:6+3", "rs:8+3", "rs:8+4", "rs:10+4", "rs:17+3", "lrc:6+2+2", "lrc:8+2+2",
+                    "lrc:10+2+2", "lrc:12+2+2",
+                ]
                 throw UsageError(description: error.description + Suggestion.text(text, usual, prefix: ""))
             }
         }

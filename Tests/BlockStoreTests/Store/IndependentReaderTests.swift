@@ -76,12 +76,14 @@ final class IndependentReaderTests: XCTestCase {
         checkRefuses(try reader(["--key", "deleted"] + devices), "no object deleted", "a deleted object")
     }
 
-    /// A store of several commits on six devices, of which five hold each block.
-    private func makeStore() throws -> (directory: TemporaryDirectory, files: [String: [UInt8]]) {
+    /// A store of several commits; by default on six devices, of which five hold each block.
+    private func makeStore(
+        _ profile: String = "rs:3+2", disks: [String] = IndependentReaderTests.disks
+    ) throws -> (directory: TemporaryDirectory, files: [String: [UInt8]]) {
         let directory = try TemporaryDirectory()
         let environment = try directory.environment(seed: 7)
         _ = try Store.create(
-            environment, devices: Self.disks.map { NewDevice(path: $0) }, profile: try Profile("rs:3+2"),
+            environment, devices: disks.map { NewDevice(path: $0) }, profile: try Profile(profile),
             averageChunkBytes: 4096, isSandbox: true)
         let store = try Store.open(environment, access: .write)
         defer { store.close() }
@@ -144,6 +146,18 @@ final class IndependentReaderTests: XCTestCase {
         }
         checkRefuses(
             try reader(["disk-1", "disk-2"].map { "\(directory.path)/\($0)" }), "too few shards", "from two of six")
+    }
+
+    func testItReadsLocalCodesFromSetsOfDevicesThatTheToleranceAllows() throws {
+        let reader = try IndependentReader()
+        let disks = (1...7).map { "disk-\($0)" }
+        let (directory, files) = try makeStore("lrc:4+2+1", disks: disks)
+        for (number, lost) in subsets(of: disks, upTo: 2).enumerated() where number % 3 == 0 {
+            let devices = disks.filter { !lost.contains($0) }
+            try check(reader, reads: files, from: devices, in: directory.path, "without \(lost.sorted())")
+        }
+        checkRefuses(
+            try reader(["disk-1", "disk-2"].map { "\(directory.path)/\($0)" }), "too few shards", "from two of seven")
     }
 
     func testItRestoresDirectoriesLinksAndAttributes() throws {
