@@ -71,6 +71,7 @@ final class ArgumentParserTests: XCTestCase {
         XCTAssertEqual(make.all(Options.device), ["a", "b"])
         XCTAssertEqual(make[Options.profile]?.shardCount, 11)
         XCTAssertEqual(make[Options.chunkSize], 128 << 10)
+        XCTAssertEqual(try parse("init h --disks 16 --profile lrc:12+2+2")[Options.profile]?.tolerance, 3)
         XCTAssertEqual(try parse("ls --lock-wait 0.5")[Options.lockWait], 0.5)
         XCTAssertEqual(
             try parse("simulate bit-rot --count 1 --seed 18446744073709551615")[Options.seed], UInt64.max)
@@ -91,6 +92,8 @@ final class ArgumentParserTests: XCTestCase {
         XCTAssertTrue(complaint("device relpace x").contains("did you mean bsctl device replace?"))
         XCTAssertTrue(complaint("put --lenght 3 x").contains("did you mean --length?"))
         XCTAssertTrue(complaint("init h --disks 6 --profile rs:4-2").contains("did you mean rs:4+2?"))
+        XCTAssertTrue(complaint("init h --disks 10 --profile lrc:6-2-2").contains("did you mean lrc:6+2+2?"))
+        XCTAssertTrue(complaint("init h --disks 10 --profile lrc:7+2+2").contains("do not make 2 local groups"))
         XCTAssertTrue(complaint("init h --disks 6 --chunk-size 64KiX").contains("did you mean 64KiB?"))
         XCTAssertTrue(complaint("put -x").contains("unknown option -x"))
         XCTAssertFalse(complaint("xyzzy").contains("did you mean"))

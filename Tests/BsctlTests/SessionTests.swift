@@ -40,6 +40,24 @@ final class SessionTests: CommandTest {
         expectTree(tree)
     }
 
+    func testAStoreWithLocalParitiesLosesThreeDisksAndItsIndex() {
+        let tree = makeTree()
+        makeStore(disks: 10, "--profile lrc:6+2+2")
+        expect(0, "put -r tree")
+        XCTAssertTrue(expect(0, "status").text.contains("any 3 devices may fail"))
+        for seed in 1...2 {
+            expect(0, "simulate disk-loss --count 3 --seed \(seed)")
+            expect(6, "status")
+            expectTree(tree)
+            unlink(store + "/index.db")
+            expectTree(tree)
+            expect(0, "repair")
+            expect(0, "scrub")
+            expect(0, "index rebuild")
+            expectTree(tree)
+        }
+    }
+
     func testTheIndexIsOnlyACache() {
         let tree = makeTree()
         makeStore()

@@ -3,21 +3,28 @@ import Erasure
 
 /// The matrix by itself: every set of lost rows by rank, and bytes through ISA-L.
 extension EveryPattern {
-    /// Every set of lost rows: the rows left span the data exactly when at most m are lost. The engine's own
-    /// verdict is compared for sets within one of the tolerance, and for every set of a small profile.
+    /// Sets of four lost rows that decode, where more losses than the tolerance may: no code with these groups has more.
+    private static let decodableFours = ["lrc:6+2+2": 180, "lrc:8+2+2": 425, "lrc:10+2+2": 861, "lrc:12+2+2": 1568]
+
+    /// Every set of lost rows: the rows left span the data where no more than the tolerance are lost, never where more than
+    /// all parities are, and in between as often as is known; for Reed–Solomon there is nothing in between. The
+    /// engine's own verdict is compared for sets within one of these bounds, and for every set of a small profile.
     public static func ranks(of text: String) throws -> Tally {
         let profile = try Profile(text)
         let rows = profile.rows
         let vectors = rows.map { PlainCode.vector($0, columns: profile.dataShards) }
         var tally = Tally()
+        var fours = 0
         func decide(_ index: Int, _ kept: [Row], _ span: PlainSpan) {
             guard index < rows.count else {
                 tally.ranks += 1
                 let lost = rows.count - kept.count
-                if span.isWhole != (lost <= profile.tolerance) {
+                if lost == 4, span.isWhole { fours += 1 }
+                if span.isWhole ? lost > profile.parityShards : lost <= profile.tolerance {
                     tally.complain(\.disagreements, "\(text) with \(kept.map(\.name)): rank")
                 }
-                guard rows.count <= 12 || abs(lost - profile.tolerance) <= 1 else { return }
+                let isNear = (profile.tolerance - 1...profile.parityShards + 1).contains(lost)
+                guard rows.count <= 12 || isNear else { return }
                 if spans(kept, columns: profile.columns) != span.isWhole {
                     tally.complain(\.disagreements, "\(text) with \(kept.map(\.name)): the engine says otherwise")
                 }
@@ -29,10 +36,14 @@ extension EveryPattern {
             decide(index + 1, kept, span)
         }
         decide(0, [], PlainSpan(columns: profile.dataShards))
+        if let expected = decodableFours[text], fours != expected {
+            tally.complain(\.disagreements, "\(text): \(fours) sets of four decode, not \(expected)")
+        }
         return tally
     }
 
-    /// Every set of at most m lost rows, made again by ISA-L and compared with what the plain code says.
+    /// Every set of lost rows, no more than there are parities, made again by ISA-L and compared with what the plain code
+    /// says; where that finds no way, there must be no plan.
     public static func bytes(of text: String, every stride: Int = 1) throws -> Tally {
         let profile = try Profile(text)
         let stripe = Stripe(profile)
@@ -42,13 +53,22 @@ extension EveryPattern {
         func choose(_ first: Int, _ lost: [Row]) {
             if !lost.isEmpty {
                 number += 1
-                if number % stride == 0 {
-                    tally.rebuilt += 1
-                    if !stripe.comesBack(lost) { tally.complain(\.wrongBytes, "\(text) without \(lost.map(\.name))") }
-                }
+                if number % stride == 0 { attempt(lost) }
             }
-            guard lost.count < profile.tolerance else { return }
+            guard lost.count < profile.parityShards else { return }
             for index in first..<profile.shardCount { choose(index + 1, lost + [profile.rows[index]]) }
+        }
+        func attempt(_ lost: [Row]) {
+            let left = profile.rows.filter { !lost.contains($0) }
+            if lost.count > profile.tolerance, !PlainSpan(left, columns: profile.dataShards).isWhole {
+                tally.ranks += 1
+                if RepairPlan.make(lost: lost, available: left, columns: profile.columns) != nil {
+                    tally.complain(\.disagreements, "\(text) without \(lost.map(\.name)): there is a plan")
+                }
+            } else {
+                tally.rebuilt += 1
+                if !stripe.comesBack(lost) { tally.complain(\.wrongBytes, "\(text) without \(lost.map(\.name))") }
+            }
         }
         choose(0, [])
         return tally

@@ -50,7 +50,8 @@ public final class EveryPattern {
     public static let layouts: [(profile: String, devices: Int)] = [
         ("rs:1+1", 2), ("rs:2+1", 3), ("rs:4+2", 6), ("rs:6+3", 9), ("rs:8+3", 11), ("rs:8+4", 12), ("rs:10+4", 14),
         ("rs:12+4", 16), ("rs:16+4", 20), ("rs:17+3", 20), ("rs:1+1", 4), ("rs:2+1", 5), ("rs:2+2", 6), ("rs:4+2", 8),
-        ("rs:6+3", 11),
+        ("rs:6+3", 11), ("lrc:6+2+2", 10), ("lrc:8+2+2", 12), ("lrc:10+2+2", 14), ("lrc:12+2+2", 16), ("lrc:4+2+1", 9),
+        ("lrc:6+3+1", 10),
     ]
 
     /// A block as the disks show it.

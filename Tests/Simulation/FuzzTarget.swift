@@ -47,6 +47,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .names:
             return [
                 "0000000000000001-00000000000000ff.d00", "0000000000000001-00000000000000ff.p00-00-04", "rs:4+2",
+                "lrc:6+2+2",
                 "a/b/c", "00112233445566778899aabbccddeeff",
             ].map { Array($0.utf8) }
         case .store: return [[0, 0, 16, 0, 1], [1, 1, 200, 1, 255, 3, 0, 9]]

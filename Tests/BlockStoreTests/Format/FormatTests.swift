@@ -58,7 +58,8 @@ private struct Samples {
         case 2: return .purge(PurgeRecord(key: try key(), killed: identity()))
         case 3:
             return .profile(
-                ProfileRecord(first: BlockNumber(3), last: BlockNumber(3 + below(9)), profile: try Profile("rs:17+3")))
+                ProfileRecord(
+                    first: BlockNumber(3), last: BlockNumber(3 + below(9)), profile: try Profile("lrc:12+2+2")))
         case 4: return .configuration(try configuration())
         case 5:
             return .retired(
