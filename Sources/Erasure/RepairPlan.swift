@@ -15,7 +15,8 @@ public struct RepairPlan: Sendable, Hashable {
     ///
     /// So one loss of `lrc:12+2+2` costs 6 reads, a global parity 12, and two data columns in different groups 6 each; a
     /// Reed–Solomon loss costs k. The rows read are independent: never more than there are columns.
-    /// - Complexity: `lost² · available² · columns` at the most; `available · columns` steps for each loss when nothing is local.
+    /// - Complexity: one elimination, of `available · columns²` field multiplications and as many for each row lost; smaller
+    ///   ones, of the rows of one group each, no more than the square of the lost rows.
     public static func make(lost: [Row], available: [Row], columns: Range<Int>) -> RepairPlan? {
         let candidates = Set(available).subtracting(lost).sorted()
         var span = Span(columns: columns)
