@@ -10,10 +10,12 @@ struct GoldenStore: Sendable {
     static let gear = GoldenStore(name: "format-1-gear", profile: "rs:2+1", diskCount: 3)
     /// Cut by chunker 2.
     static let minima = GoldenStore(name: "format-1-minima", profile: "rs:2+1", diskCount: 3)
+    /// With local parities.
+    static let local = GoldenStore(name: "format-1-lrc", profile: "lrc:4+2+1", diskCount: 7)
 
-    static let all = [gear, minima]
+    static let all = [gear, minima, local]
     /// Those that this version would write again, byte for byte.
-    static let today = [minima]
+    static let today = [minima, local]
 
     let name: String
     let profile: String
