@@ -156,19 +156,24 @@ def bsctl():
 # Measuring
 
 
-def run_json(command):
-    """Runs a command that prints one JSON document: (document, wall and CPU seconds of the whole process)."""
+def run(command):
+    """Runs a command: (what it printed, wall and CPU seconds of the whole process)."""
     start = time.monotonic()
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     output, errors, usage = wait_with_usage(process)
     wall = time.monotonic() - start
     if process.returncode != 0:
         raise Missing(f"{Path(command[0]).name} {' '.join(map(str, command[1:3]))}: {last_line(errors or output)}")
+    return output, {"wallSeconds": wall, "userSeconds": usage.ru_utime, "systemSeconds": usage.ru_stime}
+
+
+def run_json(command):
+    """Runs a command that prints one JSON document: (document, wall and CPU seconds of the whole process)."""
+    output, process = run(command)
     try:
-        document = json.loads(output)
+        return json.loads(output), process
     except ValueError as error:
         raise Missing(f"{Path(command[0]).name} {' '.join(map(str, command[1:3]))} printed no JSON: {error}") from error
-    return document, {"wallSeconds": wall, "userSeconds": usage.ru_utime, "systemSeconds": usage.ru_stime}
 
 
 def wait_with_usage(process):

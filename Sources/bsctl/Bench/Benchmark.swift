@@ -82,20 +82,21 @@ struct BenchmarkReport {
     /// "encode rs:4+2"
     let name: String
     let threads: Int
+    /// What was found out on the way.
+    var facts: [(String, JSON)] = []
     var sections: [(title: String, figures: [Benchmark.Figure])] = []
 
     mutating func add(_ benchmark: Benchmark) { sections.append((benchmark.title, benchmark.run())) }
 
     var fields: [(String, JSON)] {
-        [
-            ("benchmark", .string(name)), ("threads", .integer(threads)),
+        [("benchmark", .string(name)), ("threads", .integer(threads))] + facts + [
             (
                 "results",
                 .array(
                     sections.flatMap { title, figures in
                         figures.map { .fields([("where", .string(title))] + $0.fields) }
                     })
-            ),
+            )
         ]
     }
 

@@ -18,7 +18,15 @@ enum ChunkBenchmarks {
                 forEachCut(data.bytes, cutters[thread].value) { _ in }
             }
         }
-        var report = BenchmarkReport(name: "chunk, \(Size.text(averageBytes)) on average", threads: threads)
+        var count = 0
+        forEachCut(data.bytes, Cutter(minima)) { _ in count += 1 }
+        let mean = data.bytes.count / max(1, count)
+        var report = BenchmarkReport(
+            name: "chunk, \(Size.text(averageBytes)) asked for, \(Size.text(mean)) on average", threads: threads,
+            facts: [
+                ("chunks", .integer(count)), ("meanBytes", .integer(mean)),
+                ("kernel", .string(FilterKernel.fastest.rawValue)),
+            ])
         report.add(
             Benchmark(
                 title: "cut", passBytes: data.bytes.count, threads: threads,
@@ -64,7 +72,8 @@ enum ChunkBenchmarks {
         lanes.forEach { $0.value.compress() }
         let ratio = lanes[0].value.ratio
         var report = BenchmarkReport(
-            name: "compress, chunks of \(Size.text(chunkBytes)), ratio \(Size.decimals(ratio, 2))", threads: threads)
+            name: "compress, chunks of \(Size.text(chunkBytes)), ratio \(Size.decimals(ratio, 2))", threads: threads,
+            facts: [("ratio", .number(ratio))])
         func benchmark(
             _ title: String, _ ours: @escaping @Sendable (CompressionLane) -> Void,
             _ bare: @escaping @Sendable (CompressionLane) -> Void
