@@ -114,6 +114,31 @@ final class MinimaCutterTests: XCTestCase {
         }
     }
 
+    /// Extremum chunkers that are as fast cost ten and more here.
+    func testAByteInsertedIntoALogCostsOneChunk() throws {
+        let cutter = Cutter(try ChunkerParameters(averageBytes: 64 << 10, seed: 99))
+        let workspace = ChunkWorkspace()
+        func chunks(_ bytes: [UInt8]) -> Set<Digest> {
+            let ends = cutter.cuts(bytes)
+            return Set(
+                zip([0] + ends, ends).map { start, end in
+                    bytes[start..<end].withUnsafeBytes { workspace.digest(of: $0) }
+                })
+        }
+        let log = Array(logBytes(lines: 20_000, seed: 7).prefix(1 << 20))
+        let before = chunks(log)
+        var random = SplitMix64(state: 1)
+        let rounds = 100
+        var new = 0
+        for _ in 0..<rounds {
+            var edited = log
+            edited.insert(UInt8(truncatingIfNeeded: random.next()), at: Int(random.next() % UInt64(log.count)))
+            new += chunks(edited).subtracting(before).count
+        }
+        print("a byte inserted into a log: \(Double(new) / Double(rounds)) new chunks")
+        XCTAssertLessThanOrEqual(new, rounds * 11 / 10)
+    }
+
     /// The format: what is cut one way today must be cut the same way for ever.
     func testTheCutsOfTheFormatStay() throws {
         XCTAssertEqual(
