@@ -2,10 +2,14 @@
 ///
 /// With R = `minimumBytes`: a candidate at position e of an object of n bytes is a *cut* when its key is
 /// smaller than that of every candidate in [e − R, e) and no larger than that of any in (e, e + R], and
-/// R ≤ e ≤ n − R. So cuts are more than R apart and depend on the bytes around them alone. Where the next
-/// cut, or the end, is more than `maximumBytes` away, the chunk ends at the candidate with the smallest key
-/// (the last one of equals) between R and `maximumBytes` − R after its start, or at the latter where there is
-/// none; so what is left is not shorter than R either. docs/format.md, §5.3.
+/// R ≤ e ≤ n − R. So cuts are more than R apart and depend on the bytes around them alone. Where they are too
+/// far apart, which only regular data bring about, something else ends the chunk:
+///
+/// - no candidate from R to 4 R after its start, nor the end: it ends after 2 R, as a run of zeros is cut;
+/// - else, the next cut or the end more than `maximumBytes` away: it ends at the candidate with the smallest
+///   key (the last one of equals) between R and `maximumBytes` − R after its start, or at the latter.
+///
+/// Either way what is left is not shorter than R. docs/format.md, §5.3.
 ///
 /// Candidates are taken in as the bytes arrive, so pieces of any size are cut as the whole is. One object
 /// at a time, one thread.
@@ -26,10 +30,18 @@ final class MinimaCutter {
     /// Smaller than everything within R before it; a cut when nothing within R after it is smaller.
     private var contender: Candidate?
     /// Cuts after `start` that are certain.
-    private var cuts = Queue()
+    private var cuts = Queue<Int>()
+    /// The newest candidate, and where there is none for more than 3 R, up to the next one.
+    private var newest = 0
+    private var deserts = Queue<Desert>()
     /// The candidates at which the chunk may have to end, and those too far for it but not for the next.
     private var substitutes = SlidingMinimum()
-    private var later = Queue()
+    private var later = Queue<Candidate>()
+
+    private struct Desert {
+        let after: Int
+        let until: Int
+    }
 
     init(_ parameters: ChunkerParameters, kernel: FilterKernel) {
         filter = CandidateFilter(seed: parameters.seed, kernel: kernel)
@@ -51,6 +63,8 @@ final class MinimaCutter {
         before.removeAll()
         contender = nil
         cuts.removeAll()
+        newest = 0
+        deserts.removeAll()
         substitutes.removeAll()
         later.removeAll()
     }
@@ -61,7 +75,8 @@ final class MinimaCutter {
         // An object so short is one chunk, and until there is more nothing can be told.
         if start == 0, bytes.count < 2 * reach { return isEnd ? take(end) : nil }
         while true {
-            if let cut = cuts.first?.position {
+            if isInDesert(bytes.count) { return take(start + 2 * reach) }
+            if let cut = cuts.first {
                 guard cut - start <= maximum else { return take(substitute) }
                 cuts.removeFirst()
                 return take(cut)
@@ -77,11 +92,19 @@ final class MinimaCutter {
             guard isEnd else { return nil }
             if let last = contender {
                 contender = nil
-                if last.position <= end - reach { cuts.append(last) }
+                if last.position <= end - reach { cuts.append(last.position) }
                 continue
             }
             return take(end - start <= maximum ? end : substitute)
         }
+    }
+
+    /// Whether no candidate comes from R to 4 R after `start`, nor the end.
+    private func isInDesert(_ available: Int) -> Bool {
+        let end = start + 4 * reach
+        guard available > 4 * reach, scanned >= end else { return false }
+        while let desert = deserts.first, desert.until <= end { deserts.removeFirst() }
+        return (deserts.first?.after ?? newest) < start + reach
     }
 
     /// Where the chunk ends that no cut ends in time.
@@ -109,6 +132,8 @@ final class MinimaCutter {
 
     private func takeIn(_ candidate: Candidate) {
         if let contender, contender.position + reach < candidate.position { confirm(contender) }
+        if candidate.position - newest > 3 * reach { deserts.append(Desert(after: newest, until: candidate.position)) }
+        newest = candidate.position
         before.drop(before: candidate.position - reach)
         if candidate.position >= reach, before.first.map({ candidate.key < $0.key }) ?? true { contender = candidate }
         before.push(candidate)
@@ -120,7 +145,7 @@ final class MinimaCutter {
     }
 
     private func confirm(_ candidate: Candidate) {
-        cuts.append(candidate)
+        cuts.append(candidate.position)
         contender = nil
     }
 }
@@ -128,7 +153,7 @@ final class MinimaCutter {
 /// The smallest of the candidates from some position on, the last of equals: those before a smaller or equal
 /// one are never asked for again, so what is kept rises in key, the smallest first.
 private struct SlidingMinimum: ~Copyable {
-    private var kept = Queue()
+    private var kept = Queue<Candidate>()
 
     var first: Candidate? { kept.first }
 
@@ -146,20 +171,20 @@ private struct SlidingMinimum: ~Copyable {
 
 /// First in, first out, in constant time on average. Memory of its own, because every candidate goes through
 /// two of these and an array's checks would cost more than finding it.
-private struct Queue: ~Copyable {
-    private var items = UnsafeMutablePointer<Candidate>.allocate(capacity: 64)
+private struct Queue<Element: BitwiseCopyable>: ~Copyable {
+    private var items = UnsafeMutablePointer<Element>.allocate(capacity: 64)
     private var capacity = 64
     private var head = 0
     private var end = 0
 
     deinit { items.deallocate() }
 
-    var first: Candidate? { head < end ? items[head] : nil }
-    var last: Candidate? { head < end ? items[end - 1] : nil }
+    var first: Element? { head < end ? items[head] : nil }
+    var last: Element? { head < end ? items[end - 1] : nil }
 
-    mutating func append(_ candidate: Candidate) {
+    mutating func append(_ element: Element) {
         if end == capacity { makeRoom() }
-        (items + end).initialize(to: candidate)
+        (items + end).initialize(to: element)
         end += 1
     }
 
@@ -173,7 +198,7 @@ private struct Queue: ~Copyable {
     private mutating func makeRoom() {
         let count = end - head
         if count * 2 > capacity {
-            let larger = UnsafeMutablePointer<Candidate>.allocate(capacity: capacity * 2)
+            let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
             larger.moveInitialize(from: items + head, count: count)
             items.deallocate()
             items = larger

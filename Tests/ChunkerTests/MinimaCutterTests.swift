@@ -24,7 +24,14 @@ final class MinimaCutterTests: XCTestCase {
         var ends: [Int] = []
         var start = 0
         for next in natural.map({ candidates[$0].position }) + [count] {
-            while next - start > maximum {
+            while true {
+                let early = (start + reach)...(start + 4 * reach)
+                if count > early.upperBound, !candidates.contains(where: { early.contains($0.position) }) {
+                    start += 2 * reach
+                    ends.append(start)
+                    continue
+                }
+                guard next - start > maximum else { break }
                 let range = (start + reach)...(start + maximum - reach)
                 let lowest = candidates.filter { range.contains($0.position) }.map(\.key).min()
                 start =
