@@ -23,6 +23,18 @@ final class StoreTests: CommandTest {
         XCTAssertFalse(Disk.exists(directory + "/x"), "what was begun is taken back")
     }
 
+    func testEveryChunkSizeStoresWhatItIsGiven() {
+        // Zeros have no place to be cut at, which is where the most must be in memory before it is known.
+        let bytes = [UInt8](repeating: 0, count: 20_000_000) + Self.bytes(5_000_000, seed: 1)
+        Disk.write(bytes, to: "\(directory)/in")
+        for size in ["4KiB", "256KiB", "4MiB"] {
+            expect(0, "init \(size) --disks 3 --profile rs:2+1 --chunk-size \(size)")
+            XCTAssertEqual(run("--store \(size) put - k", input: "\(directory)/in").code, 0, size)
+            expect(0, "--store \(size) get k out-\(size)")
+            XCTAssertTrue(Disk.read("\(directory)/out-\(size)") == bytes, size)
+        }
+    }
+
     func testADeviceMustBeAnEmptyDirectoryOfItsOwn() {
         let devices = makeDevices(6)
         let five = devices.replacingOccurrences(of: " --device \(directory)/d6", with: "")

@@ -46,6 +46,8 @@ public final class WriteSession {
     private var owedShards = 0
     private var failure: StoreError?
     private var isFinished = false
+    /// With less room than this a batch is full.
+    private static let leastReadBytes = 64 << 10
 
     init(_ store: Store, _ tenure: WriterTenure) {
         self.store = store
@@ -54,8 +56,9 @@ public final class WriteSession {
         writer = CommitWriter(tenure, minimumShards: store.options.minimumShards)
         finder = DuplicateFinder(engine, minimumShards: store.options.minimumShards)
         cutter = Cutter(engine.configuration.chunker)
-        let largest = engine.configuration.chunker.maximumBytes
-        let batchBytes = max(1 << 20, largest + largest / 4)
+        // Room for what the cutter may need to see before it knows a chunk, and for the next read.
+        let chunker = engine.configuration.chunker
+        let batchBytes = max(1 << 20, chunker.maximumBytes + chunker.minimumBytes + 2 * Self.leastReadBytes)
         inputs = BufferPool(byteCount: batchBytes, kept: 16)
         outputs = BufferPool(byteCount: batchBytes, kept: 16)
     }
@@ -79,7 +82,7 @@ public final class WriteSession {
         var start = try currentBatch().filled
         while true {
             var batch = try currentBatch()
-            if batch.input.byteCount - batch.filled < 64 << 10 {
+            if batch.input.byteCount - batch.filled < Self.leastReadBytes {
                 batch = try turnOver(carrying: start)
                 start = 0
             }
