@@ -3,26 +3,22 @@
 ///
 /// One object after another: `begin`, then `firstChunkBytes` as its bytes arrive. Use from one thread.
 public final class Cutter {
-    private enum Algorithm {
-        case gear(GearCutter)
-        case minima(MinimaCutter)
-    }
-
     public let parameters: ChunkerParameters
-    private var algorithm: Algorithm
+    /// One of the two is there.
+    private let gear: GearCutter?
+    private var minima: MinimaCutter?
 
     /// - Parameter kernel: for algorithm 2; all of them cut alike.
     public init(_ parameters: ChunkerParameters, kernel: FilterKernel = .fastest) {
         self.parameters = parameters
-        switch parameters.algorithm {
-        case ChunkerParameters.gear: algorithm = .gear(GearCutter(parameters))
-        default: algorithm = .minima(MinimaCutter(parameters, kernel: kernel))
-        }
+        let isGear = parameters.algorithm == ChunkerParameters.gear
+        gear = isGear ? GearCutter(parameters) : nil
+        minima = isGear ? nil : MinimaCutter(parameters, kernel: kernel)
     }
 
     /// Starts another object; what was known of the last one is forgotten.
     public func begin() {
-        if case .minima(let cutter) = algorithm { cutter.begin() }
+        minima?.begin()
     }
 
     /// The length of the object's next chunk, nil when more bytes are needed to tell.
@@ -33,9 +29,7 @@ public final class Cutter {
     ///   - isEnd: no more bytes will come: then there is a chunk unless `bytes` is empty.
     /// - Postcondition: never nil for `maximumBytes + minimumBytes` bytes or more.
     public func firstChunkBytes(in bytes: UnsafeRawBufferPointer, isEnd: Bool) -> Int? {
-        switch algorithm {
-        case .gear(let cutter): cutter.firstChunkBytes(in: bytes, isEnd: isEnd)
-        case .minima(let cutter): cutter.firstChunkBytes(in: bytes, isEnd: isEnd)
-        }
+        if let gear { return gear.firstChunkBytes(in: bytes, isEnd: isEnd) }
+        return minima?.firstChunkBytes(in: bytes, isEnd: isEnd) ?? nil
     }
 }

@@ -5,7 +5,9 @@
 /// R ≤ e ≤ n − R. So cuts are more than R apart and depend on the bytes around them alone. Where they are too
 /// far apart, which only regular data bring about, something else ends the chunk:
 ///
-/// - no candidate from R to 4 R after its start, nor the end: it ends after 2 R, as a run of zeros is cut;
+/// - no candidate, nor the end, from R to R + Q after its start (with Q = 3 R but at most 16 KiB, and at least
+///   R): it ends after R if it has a candidate inside, so that little of a run of zeros goes with what stands
+///   before it; else after 4 R, 2 R or R, the longest that leaves more than Q to the next candidate or the end;
 /// - else, the next cut or the end more than `maximumBytes` away: it ends at the candidate with the smallest
 ///   key (the last one of equals) between R and `maximumBytes` − R after its start, or at the latter.
 ///
@@ -13,10 +15,14 @@
 ///
 /// Candidates are taken in as the bytes arrive, so pieces of any size are cut as the whole is. One object
 /// at a time, one thread.
-final class MinimaCutter {
+///
+/// No class, because each candidate would pay for the checks of exclusive access to its fields, more than all else costs.
+struct MinimaCutter: ~Copyable {
     private let filter: CandidateFilter
     private let reach: Int
     private let maximum: Int
+    /// Q: so long without a candidate is no chance.
+    private let quiet: Int
     private let positions: UnsafeMutablePointer<UInt32>
     private let keys: UnsafeMutablePointer<UInt64>
     private static let segmentBytes = 64 << 10
@@ -31,7 +37,7 @@ final class MinimaCutter {
     private var contender: Candidate?
     /// Cuts after `start` that are certain.
     private var cuts = Queue<Int>()
-    /// The newest candidate, and where there is none for more than 3 R, up to the next one.
+    /// The newest candidate, and where there is none for more than Q, up to the next one.
     private var newest = 0
     private var deserts = Queue<Desert>()
     /// The candidates at which the chunk may have to end, and those too far for it but not for the next.
@@ -47,6 +53,7 @@ final class MinimaCutter {
         filter = CandidateFilter(seed: parameters.seed, kernel: kernel)
         reach = parameters.minimumBytes
         maximum = parameters.maximumBytes
+        quiet = max(reach, min(3 * reach, 16 << 10))
         positions = .allocate(capacity: Self.segmentBytes)
         keys = .allocate(capacity: Self.segmentBytes)
     }
@@ -56,7 +63,7 @@ final class MinimaCutter {
         keys.deallocate()
     }
 
-    func begin() {
+    mutating func begin() {
         start = 0
         // No position before this one has all the bytes that its key is made of.
         scanned = CandidateFilter.contextBytes - 1
@@ -69,13 +76,20 @@ final class MinimaCutter {
         later.removeAll()
     }
 
-    func firstChunkBytes(in bytes: UnsafeRawBufferPointer, isEnd: Bool) -> Int? {
+    mutating func firstChunkBytes(in bytes: UnsafeRawBufferPointer, isEnd: Bool) -> Int? {
         guard !bytes.isEmpty else { return nil }
         let end = start + bytes.count
         // An object so short is one chunk, and until there is more nothing can be told.
         if start == 0, bytes.count < 2 * reach { return isEnd ? take(end) : nil }
         while true {
-            if isInDesert(bytes.count) { return take(start + 2 * reach) }
+            switch desert(end, isEnd) {
+            case .none: break
+            case .chunk(let position): return take(position)
+            case .unknown:
+                guard scanned < end else { return nil }
+                scan(bytes, through: min(end, scanned + Self.segmentBytes))
+                continue
+            }
             if let cut = cuts.first {
                 guard cut - start <= maximum else { return take(substitute) }
                 cuts.removeFirst()
@@ -99,19 +113,38 @@ final class MinimaCutter {
         }
     }
 
-    /// Whether no candidate comes from R to 4 R after `start`, nor the end.
-    private func isInDesert(_ available: Int) -> Bool {
-        let end = start + 4 * reach
-        guard available > 4 * reach, scanned >= end else { return false }
-        while let desert = deserts.first, desert.until <= end { deserts.removeFirst() }
-        return (deserts.first?.after ?? newest) < start + reach
+    private enum DesertEnd {
+        case none
+        case chunk(Int)
+        /// More bytes will tell.
+        case unknown
+    }
+
+    /// Where the chunk ends that begins before a long stretch without candidates, or in one.
+    private mutating func desert(_ end: Int, _ isEnd: Bool) -> DesertEnd {
+        let near = start + reach + quiet
+        let far = start + 4 * reach + quiet
+        while let first = deserts.first, first.until <= near { deserts.removeFirst() }
+        let after: Int
+        let until: Int
+        if let first = deserts.first {
+            (after, until) = (first.after, first.until)
+        } else {
+            guard scanned > near else { return .none }
+            (after, until) = (newest, scanned + (isEnd && scanned == end ? 0 : 1))
+            if after < start + reach, until <= far, scanned < end || !isEnd { return .unknown }
+        }
+        guard after < start + reach else { return .none }
+        if after > start { return .chunk(start + reach) }
+        let longest = [4 * reach, 2 * reach].first { start + $0 + quiet < until }
+        return .chunk(start + (longest ?? reach))
     }
 
     /// Where the chunk ends that no cut ends in time.
     private var substitute: Int { substitutes.first?.position ?? start + maximum - reach }
 
     /// Ends the chunk at `position` and returns its length.
-    private func take(_ position: Int) -> Int {
+    private mutating func take(_ position: Int) -> Int {
         let count = position - start
         start = position
         substitutes.drop(before: start + reach)
@@ -122,7 +155,7 @@ final class MinimaCutter {
         return count
     }
 
-    private func scan(_ bytes: UnsafeRawBufferPointer, through end: Int) {
+    private mutating func scan(_ bytes: UnsafeRawBufferPointer, through end: Int) {
         let count = filter.candidates(
             in: bytes, after: scanned - start, through: end - start, positions: positions, keys: keys)
         for index in 0..<count { takeIn(Candidate(position: start + Int(positions[index]), key: keys[index])) }
@@ -130,7 +163,7 @@ final class MinimaCutter {
         if let contender, contender.position + reach <= scanned { confirm(contender) }
     }
 
-    private func takeIn(_ candidate: Candidate) {
+    private mutating func takeIn(_ candidate: Candidate) {
         if let contender, contender.position + reach < candidate.position { confirm(contender) }
         if candidate.position - newest > 3 * reach { deserts.append(Desert(after: newest, until: candidate.position)) }
         newest = candidate.position
@@ -144,7 +177,7 @@ final class MinimaCutter {
         }
     }
 
-    private func confirm(_ candidate: Candidate) {
+    private mutating func confirm(_ candidate: Candidate) {
         cuts.append(candidate.position)
         contender = nil
     }

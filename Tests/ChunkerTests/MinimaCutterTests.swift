@@ -13,6 +13,7 @@ final class MinimaCutterTests: XCTestCase {
     private func defined(_ bytes: [UInt8]) throws -> [Int] {
         let parameters = try XCTUnwrap(parameters)
         let (reach, maximum, count) = (parameters.minimumBytes, parameters.maximumBytes, bytes.count)
+        let quiet = max(reach, min(3 * reach, 16 << 10))
         let candidates = CandidateFilter(seed: parameters.seed, kernel: .plain).found(bytes, after: 63)
         let natural = candidates.indices.filter { index in
             let one = candidates[index]
@@ -25,9 +26,11 @@ final class MinimaCutterTests: XCTestCase {
         var start = 0
         for next in natural.map({ candidates[$0].position }) + [count] {
             while true {
-                let early = (start + reach)...(start + 4 * reach)
-                if count > early.upperBound, !candidates.contains(where: { early.contains($0.position) }) {
-                    start += 2 * reach
+                let following = candidates.first { $0.position >= start + reach }?.position ?? count
+                if following - start > reach + quiet {
+                    let hasCandidate = candidates.contains { $0.position > start && $0.position < start + reach }
+                    let lengths = hasCandidate ? [reach] : [4 * reach, 2 * reach, reach]
+                    start += try XCTUnwrap(lengths.first { $0 < following - start - quiet })
                     ends.append(start)
                     continue
                 }
@@ -152,6 +155,15 @@ final class MinimaCutterTests: XCTestCase {
             try cutter().cuts(randomBytes(60_000, seed: 42)),
             [
                 3246, 6467, 12559, 20254, 26329, 29202, 33713, 36588, 38787, 41373, 46125, 48454, 51160, 57681, 60000,
+            ])
+        let sparse =
+            randomBytes(5_000, seed: 1) + [UInt8](repeating: 0, count: 40_000) + randomBytes(3_000, seed: 2)
+            + [UInt8](repeating: 0, count: 20_000) + repeated(randomBytes(1000, seed: 8), 40_000)
+        XCTAssertEqual(
+            try cutter().cuts(sparse),
+            [
+                3018, 11210, 19402, 27594, 35786, 37834, 45106, 53298, 61490, 69682, 77874, 86066, 94258, 98354, 100402,
+                108000,
             ])
     }
 
