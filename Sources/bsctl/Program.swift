@@ -63,6 +63,8 @@ enum ExitCode: Int32 {
     case busy = 5
     /// Done, but damage was found or redundancy is owed.
     case degraded = 6
+    /// `--if-absent` or `--if-version` was not met: nothing was changed.
+    case conditionFailed = 7
 
     init(_ error: StoreError) {
         self =
@@ -72,6 +74,7 @@ enum ExitCode: Int32 {
             case .lost: .lost
             case .locked: .busy
             case .indexBehind: .degraded
+            case .conditionFailed: .conditionFailed
             case .corrupt, .indexDamaged, .io, .noSpace, .exists, .tooFewDevices, .inDoubt, .unknownOutcome,
                 .unsupported, .input:
                 .failed

@@ -6,6 +6,10 @@ public enum Checks {
         ("graph rules", { try GraphRules.all() }),
         ("accidents", { try Accidents.all() }),
         ("crash points of put", { try CrashPoints.run(Workload.all[0]) }),
+        (
+            "crash points of mv, purge and conditions",
+            { for workload in Workload.all.suffix(3) { try CrashPoints.run(workload, every: 5) } }
+        ),
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 

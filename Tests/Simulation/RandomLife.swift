@@ -8,6 +8,7 @@ public struct RandomLife: Sendable {
         case put, putSome, remove, putDuring, repairDuring, readDuring
         case lose, bringBack, wipe, rot, rollBack, swapPlaces, copyOver, replaceByStranger, damageDocument
         case damageIndex, repair, replaceAndRepair, scrub, rebuildIndex, changeHome, close, collide
+        case copy, move, restore, purge, putIfAbsent, putIfUnchanged, moveDuring
 
         /// How often, against the others.
         var weight: Int {
@@ -19,7 +20,12 @@ public struct RandomLife: Sendable {
             }
         }
 
-        static let wheel = allCases.flatMap { Array(repeating: $0, count: $0.weight) }
+        /// Operations on versions that are there already, which lives came to know later.
+        static let later: [Action] = [.copy, .move, .restore, .purge, .putIfAbsent, .putIfUnchanged, .moveDuring]
+
+        static let wheel = allCases.filter { !later.contains($0) }.flatMap { Array(repeating: $0, count: $0.weight) }
+
+        static let widerWheel = wheel + later.flatMap { Array(repeating: $0, count: 3) }
     }
 
     struct Step: Sendable {
@@ -46,9 +52,11 @@ public struct RandomLife: Sendable {
         // Every tenth life has local parities; drawn from the seed itself, so that the others stay what they were.
         let local = [("lrc:4+2+1", 8), ("lrc:2+2+1", 5), ("lrc:6+3+1", 10)]
         (profile, devices) = seed % 10 == 9 ? local[Int(seed / 10 % 3)] : usual
+        // Likewise: lives of seeds that end in 3 or 6 copy, move, restore, purge and compare as well.
+        let wheel = [3, 6].contains(seed % 10) ? Action.widerWheel : Action.wheel
         steps = (1...count).map { number in
             Step(
-                number: number, action: random.pick(Action.wheel), seed: random.next(),
+                number: number, action: random.pick(wheel), seed: random.next(),
                 crashAfter: random.next() % 2 == 0 ? 1 + Int(random.next() % 60) : nil,
                 policy: random.pick([
                     .loseAllUnsynced, .keepAll, .torn, .random, .random, .loseOne(Int(random.next() % 8)),
@@ -188,7 +196,26 @@ extension StoreModel {
         case .changeHome: changeHome()
         case .close: closeStore()
         case .collide: try collide()
+        case .copy: if !self.keys.isEmpty { try transfer(keys) { .copy($0, $1) } }
+        case .move: if !self.keys.isEmpty { try transfer(keys) { .move($0, $1) } }
+        case .moveDuring:
+            startFaults(mayReadsFail: true)
+            if !self.keys.isEmpty { try transfer(keys) { .move($0, $1) } }
+            endFaults()
+        case .restore: try restore(random.pick(keys), age: Int(random.next() % 5))
+        case .purge: try purge(random.pick(keys), age: Int(random.next() % 5))
+        case .putIfAbsent: try putIfAbsent(random.pick(keys), randomContent(), randomContent())
+        case .putIfUnchanged: try putIfUnchanged(random.pick(keys), randomContent())
         }
+    }
+}
+
+extension StoreModel {
+    /// Copies or moves a key that is there to another.
+    fileprivate func transfer(_ keys: [Key], _ change: (Key, Key) -> Change) throws {
+        let source = world.random.pick(self.keys)
+        let target = world.random.pick(keys.filter { $0 != source })
+        try write([change(source, target)])
     }
 }
 

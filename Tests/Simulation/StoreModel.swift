@@ -23,9 +23,15 @@ final class StoreModel {
     let profile: Profile
     private(set) var log: [String] = []
     /// Acknowledged contents.
-    private var contents: [Key: [UInt8]] = [:]
+    private(set) var contents: [Key: [UInt8]] = [:]
     /// What unacknowledged operations may have made of keys, the oldest first.
     private var pending: [Key: [Pending]] = [:]
+    /// Moves of which nobody heard how they ended.
+    var moves: [Move] = []
+    /// Every version that was seen, of keys whose versions are watched, and purges of which nobody heard.
+    var watched: [Key: Set<RecordIdentity>] = [:]
+    var purged: [Key: Set<RecordIdentity>] = [:]
+    var perhapsPurged: [Key: Set<RecordIdentity>] = [:]
     private var store: Store?
     /// What is in doubt is given up as soon as it is seen; otherwise `expectDoubt` and `abandon` say what happens.
     private var abandonsDoubt = true
@@ -54,6 +60,7 @@ final class StoreModel {
         contents = other.contents
         pending = other.pending
         faulty = other.faulty
+        (moves, watched, purged, perhapsPurged) = (other.moves, other.watched, other.purged, other.perhapsPurged)
         log = other.log
     }
 
@@ -86,10 +93,27 @@ final class StoreModel {
     enum Change: Sendable {
         case put(Key, [UInt8])
         case remove(Key)
+        /// What the first key holds, under the second.
+        case copy(Key, Key)
+        /// Both keys at once or neither.
+        case move(Key, Key)
 
-        var key: Key {
+        /// What it makes of each key that it changes; nil for deleted.
+        func effects(on contents: [Key: [UInt8]]) -> [(key: Key, content: [UInt8]?)] {
             switch self {
-            case .put(let key, _), .remove(let key): key
+            case .put(let key, let bytes): [(key, bytes)]
+            case .remove(let key): [(key, nil)]
+            case .copy(let source, let target): [(target, contents[source])]
+            case .move(let source, let target): [(target, contents[source]), (source, nil)]
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .put(let key, let bytes): "put \(key) (\(bytes.count) bytes)"
+            case .remove(let key): "remove \(key)"
+            case .copy(let source, let target): "copy \(source) to \(target)"
+            case .move(let source, let target): "move \(source) to \(target)"
             }
         }
     }
@@ -100,6 +124,8 @@ final class StoreModel {
             switch change {
             case .put(let key, let bytes): try session.put(key, from: MemorySource(bytes))
             case .remove(let key): try session.remove(key)
+            case .copy(let source, let target): try session.copy(source, to: target)
+            case .move(let source, let target): try session.move(source, to: target)
             }
         }
         return try session.finish()
@@ -121,7 +147,7 @@ final class StoreModel {
             _ = FileManager.default.createFile(atPath: "\(directory.path)/\(path)", contents: Data(bytes))
             changes.append(.put(try Key("tree/\(path)"), bytes))
         }
-        let kept = Set(changes.map(\.key))
+        let kept = Set(changes.flatMap { $0.effects(on: [:]).map(\.key) })
         changes += keys.filter { $0.bytes.starts(with: Array("tree/".utf8)) && !kept.contains($0) }
             .map { .remove($0) }
         return try perform(changes) { () throws(StoreError) in
@@ -138,16 +164,23 @@ final class StoreModel {
         try perform(changes) { () throws(StoreError) in try run(changes) }
     }
 
-    private func perform(_ changes: [Change], _ body: () throws(StoreError) -> WriteReport) throws -> Bool {
+    func perform(_ changes: [Change], _ body: () throws(StoreError) -> WriteReport) throws -> Bool {
+        /// As the session sees it: what it did before included.
+        var seen = contents
+        var effects: [(key: Key, content: [UInt8]?)] = []
         for change in changes {
-            switch change {
-            case .put(let key, let bytes):
-                note("put \(key) (\(bytes.count) bytes)")
-                pending[key, default: []].append(Pending(content: bytes))
-            case .remove(let key):
-                note("remove \(key)")
-                pending[key, default: []].append(Pending(content: nil))
+            note(change.text)
+            let made = change.effects(on: seen)
+            for effect in made {
+                seen[effect.key] = effect.content
+                pending[effect.key, default: []].append(Pending(content: effect.content))
             }
+            moves.removeAll { move in made.contains { $0.key == move.source || $0.key == move.target } }
+            // A process that is gone moves nothing.
+            if case .move(let source, let target) = change, !world.isCrashed {
+                moves.append(Move(source, target, in: contents))
+            }
+            effects += made
         }
         do throws(StoreError) {
             let report = try body()
@@ -160,22 +193,17 @@ final class StoreModel {
             note("… refused: \(error)")
             // Refused in good order: the previous versions stay, for ever.
             if !world.isCrashed, error.code != .unknownOutcome {
-                for change in changes { pending[change.key]?.removeLast() }
+                for effect in effects { pending[effect.key]?.removeLast() }
+                moves.removeAll { move in effects.contains { $0.key == move.source || $0.key == move.target } }
             }
             return false
         }
         for key in pending.keys {
             for index in pending[key, default: []].indices { pending[key]?[index].isSettling = true }
         }
-        for change in changes {
-            switch change {
-            case .put(let key, let bytes):
-                contents[key] = bytes
-                pending[key] = nil
-            case .remove(let key):
-                contents[key] = nil
-                pending[key] = nil
-            }
+        for effect in effects {
+            contents[effect.key] = effect.content
+            pending[effect.key] = nil
         }
         return true
     }
@@ -567,7 +595,7 @@ final class StoreModel {
         return try openStore().scrub(repairing: true).repair
     }
 
-    private func openStore() throws(StoreError) -> Store {
+    func openStore() throws(StoreError) -> Store {
         if let store, store.isOpen { return store }
         let opened: Store
         do throws(StoreError) {
@@ -605,6 +633,8 @@ final class StoreModel {
             pending[key] = candidates.suffix(from: seen.map { $0 + 1 } ?? 0).filter { !$0.isSettling }
             contents[key] = found[key]
         }
+        try checkMoves(found)
+        try checkVersions()
     }
 
     /// Every live object; nil when the power went meanwhile.

@@ -136,6 +136,38 @@ public struct Workload: Sendable {
                 model.changeHome()
                 try model.write([.put(key("c"), bytes(3_000, seed: 5))])
             }),
+        Workload(
+            name: "mv and cp",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(30_000, seed: 1)), .put(key("b"), bytes(700, seed: 2))])
+            },
+            run: { model in
+                try model.write([.move(key("a"), key("c")), .copy(key("b"), key("d"))])
+                try model.write([.move(key("c"), key("b"))])
+            }),
+        Workload(
+            name: "purge and restore",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(9_000, seed: 1)), .put(key("b"), bytes(300, seed: 2))])
+                try model.write([.put(key("a"), bytes(9_500, seed: 3))])
+                try model.write([.put(key("a"), bytes(400, seed: 4)), .remove(key("b"))])
+                try model.watch([key("a"), key("b")])
+            },
+            run: { model in
+                // One in the middle, the newest, the delete marker; then the oldest comes back.
+                try model.purge(key("a"), age: 1)
+                try model.purge(key("a"), age: 0)
+                try model.purge(key("b"), age: 0)
+                try model.restore(key("a"), age: 0)
+            }),
+        Workload(
+            name: "puts on conditions",
+            prepare: { try $0.write([.put(key("a"), bytes(5_000, seed: 1))]) },
+            run: { model in
+                try model.putIfAbsent(key("b"), bytes(3_000, seed: 2), bytes(200, seed: 3))
+                try model.putIfUnchanged(key("a"), bytes(6_000, seed: 4))
+                try model.putIfAbsent(key("a"), [1], [2])
+            }),
     ]
 
     private static func key(_ text: String) throws -> Key { try Key(text) }

@@ -36,6 +36,9 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case deleteNotFolded
     case epochReused
     case voidLeftUndecided
+    case moveInTwoCommits
+    case purgeKillsNewest
+    case conditionOverlooksOpenCommit
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -43,9 +43,10 @@ extension Index {
     /// Versions of up to `limit` keys that begin with `prefix` and come after `key`, in key order, the
     /// newest of each key first. Without `all` the newest alone, and only where it is a put.
     ///
+    /// - Parameter moment: as if nothing had been written since then.
     /// - Returns: the versions, and the last key looked at; nil when there are no more.
     func list(
-        prefix: [UInt8], after key: Key?, limit: Int, all: Bool
+        prefix: [UInt8], after key: Key?, limit: Int, all: Bool, at moment: Moment? = nil
     ) throws(StoreError) -> (versions: [IndexedVersion], last: Key?) {
         try read { connection throws(StoreError) in
             // One lower bound, so that each page begins where the last one ended instead of at the prefix.
@@ -62,17 +63,22 @@ extension Index {
             var result: [IndexedVersion] = []
             var last: Key?
             var keys = 0
+            /// The version of the current key that counts has been seen.
+            var isFound = false
             while try statement.step() {
                 let bytes = statement.bytes(0)
                 if last?.bytes != bytes {
                     guard bytes.starts(with: prefix) else { return (result, nil) }
                     if keys == limit { return (result, last) }
                     keys += 1
-                } else if !all {
+                    isFound = false
+                } else if isFound, !all {
                     continue
                 }
                 let version = try Self.version(statement)
                 last = version.key
+                if let moment, !moment.includes(version) { continue }
+                isFound = true
                 if all || version.put != nil { result.append(version) }
             }
             return (result, nil)

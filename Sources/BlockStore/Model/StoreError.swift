@@ -32,6 +32,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case indexDamaged
         /// Written by a newer version, or with features unknown here.
         case unsupported
+        /// The newest version is not the one that the caller made a condition; nothing was changed.
+        case conditionFailed
         /// The input ended early, changed while it was read, or its producer failed.
         case input
     }

@@ -7,9 +7,14 @@ import Erasure
 /// Any thread.
 final class DuplicateFinder: Sendable {
     private let engine: Engine
+    /// What a chunk of a put must survive not to be stored again.
     private let requiredLosses: Int
+    /// What is acknowledged must survive, owing what is more.
+    private let leastLosses: Int
     private struct Known: Sendable {
-        var verdicts: [BlockRef: Bool] = [:]
+        var survived: [BlockRef: Int] = [:]
+        /// Shards that these blocks should have and do not.
+        var lacking: [BlockRef: Int] = [:]
         var devices: [DeviceID] = []
         /// A block that counts and does not have all its shards: the put owes them too.
         var owedShards: [BlockRef: Int] = [:]
@@ -20,40 +25,82 @@ final class DuplicateFinder: Sendable {
     init(_ engine: Engine, minimumShards: Int?) {
         self.engine = engine
         let profile = engine.configuration.profile
-        func losses(with shards: Int) -> Int { lossesSurvived(profile.rows.prefix(shards), columns: profile.columns) }
-        // What a new block would survive now; at least one more loss, as the promise says.
-        requiredLosses = max(1, losses(with: engine.devices.candidates.count), losses(with: minimumShards ?? 0))
+        func losses(with shards: Int) -> Int {
+            Erasure.lossesSurvived(profile.rows.prefix(shards), columns: profile.columns)
+        }
+        // At least one more loss, as the promise says.
+        leastLosses = max(1, losses(with: minimumShards ?? 0))
+        // What a new block would survive now.
+        requiredLosses = max(leastLosses, losses(with: engine.devices.candidates.count))
         known = Monitor(Known())
     }
 
     /// Shards that blocks shared by deduplication should have and do not.
     var owedShards: Int { known.withLock { $0.owedShards.values.reduce(0, +) } }
 
+    /// Whether a put may rest on the chunk as it is stored.
     func isHit(_ digest: Digest) throws(StoreError) -> Bool {
-        for place in try engine.index.places(of: digest) where try counts(place.block) { return true }
+        for place in try engine.index.places(of: digest) where try counts(place.block, requiredLosses) { return true }
         return false
     }
 
-    private func counts(_ ref: BlockRef) throws(StoreError) -> Bool {
-        let devices = engine.devices.inService
-        let verdict = known.withLock { known in
-            if known.devices != devices {
-                known.verdicts = [:]
-                known.devices = devices
+    /// Where the chunk is stored too weakly for anything new to rest on it.
+    struct Weakness {
+        /// The block that survives most; nil when the chunk is in none.
+        let block: BlockName?
+        /// −1 when it cannot be read.
+        let survivedLosses: Int
+        let leastLosses: Int
+    }
+
+    /// Nil when a version may be acknowledged that rests on the chunk and has no bytes to store it again. One that survives
+    /// less than a new block would, but as much as an acknowledged one must, is owed the rest.
+    func weakness(of digest: Digest) throws(StoreError) -> Weakness? {
+        if try isHit(digest) { return nil }
+        let places = try engine.index.places(of: digest)
+        for place in places where try counts(place.block, leastLosses) { return nil }
+        var best = Weakness(block: nil, survivedLosses: -1, leastLosses: leastLosses)
+        for place in places {
+            guard let survived = try lossesSurvived(place.block), best.block == nil || survived > best.survivedLosses
+            else {
+                continue
             }
-            return known.verdicts[ref]
+            best = Weakness(
+                block: try engine.index.block(place.block)?.name, survivedLosses: survived, leastLosses: leastLosses)
         }
-        if let verdict { return verdict }
-        guard let block = try engine.index.block(ref) else { return false }
-        let rows = engine.soundRows(of: block)
-        let survived = Protection.lossesSurvived(
-            rows, columns: block.columns, payloadBytes: block.shardPayloadBytes)
-        let isEnough = survived >= requiredLosses || Mutant.isActive(.duplicateUnprotected)
-        known.withLock { known in
-            known.verdicts[ref] = isEnough
-            let owed = block.profile.shardCount - rows.count
-            if isEnough, owed > 0 { known.owedShards[ref] = owed }
+        return best
+    }
+
+    /// Whether a block survives so many losses; if so, what it lacks is owed.
+    private func counts(_ ref: BlockRef, _ losses: Int) throws(StoreError) -> Bool {
+        guard let survived = try lossesSurvived(ref) else { return false }
+        let isEnough = survived >= losses || Mutant.isActive(.duplicateUnprotected)
+        if isEnough {
+            known.withLock { known in
+                if let owed = known.lacking[ref], owed > 0 { known.owedShards[ref] = owed }
+            }
         }
         return isEnough
+    }
+
+    /// How many losses the block survives, with its sound rows on devices in service; nil for no block of ours.
+    private func lossesSurvived(_ ref: BlockRef) throws(StoreError) -> Int? {
+        let devices = engine.devices.inService
+        let survived = known.withLock { known in
+            if known.devices != devices {
+                known.survived = [:]
+                known.devices = devices
+            }
+            return known.survived[ref]
+        }
+        if let survived { return survived }
+        guard let block = try engine.index.block(ref) else { return nil }
+        let rows = engine.soundRows(of: block)
+        let found = Protection.lossesSurvived(rows, columns: block.columns, payloadBytes: block.shardPayloadBytes)
+        known.withLock { known in
+            known.survived[ref] = found
+            known.lacking[ref] = block.profile.shardCount - rows.count
+        }
+        return found
     }
 }

@@ -9,6 +9,12 @@ public struct WriteReport: Sendable, Hashable {
     public var unchanged = 0
     /// Keys deleted.
     public var removed = 0
+    /// Versions put without data, from a manifest that was stored already: copies, moves, restored versions.
+    public var copied = 0
+    /// Bytes of these objects.
+    public var copiedBytes: UInt64 = 0
+    /// Versions purged.
+    public var purged = 0
     /// Bytes received.
     public var logicalBytes: UInt64 = 0
     /// Of these, bytes of chunks that were not stored before.
@@ -30,19 +36,21 @@ public struct WriteReport: Sendable, Hashable {
 ///
 /// Use from one thread.
 public final class WriteSession {
-    private let store: Store
-    private let engine: Engine
+    let store: Store
+    let engine: Engine
     private let tenure: WriterTenure
-    private let writer: CommitWriter
-    private let finder: DuplicateFinder
+    let writer: CommitWriter
+    let finder: DuplicateFinder
     private let cutter: Cutter
     private let inputs: BufferPool
     private let outputs: BufferPool
     private var batch: ChunkBatch?
     private var underWay: [(batch: ChunkBatch, job: Job<Bool>)] = []
     /// Newest version of each key touched in the open commit.
-    private var touched: [Key: IndexedVersion] = [:]
-    private var report = WriteReport()
+    var touched: [Key: IndexedVersion] = [:]
+    /// Versions that the open commit purges.
+    var purged: [Key: Set<RecordIdentity>] = [:]
+    var report = WriteReport()
     private var owedShards = 0
     private var failure: StoreError?
     private var isFinished = false
@@ -68,13 +76,16 @@ public final class WriteSession {
     /// - Parameters:
     ///   - declaredBytes: how many bytes there will be; any other number refuses the object.
     ///   - skippingUnchanged: makes no version when the newest one has the same content and attributes.
-    /// - Throws: what `source` throws, or `.input` for a wrong length: this object alone is dropped and
+    ///   - condition: what must be true of the key before a byte is read. The writer lock is held from here to the commit, so
+    ///     it stays true.
+    /// - Throws: what `source` throws, `.input` for a wrong length, `.conditionFailed`: this object alone is dropped and
     ///   the session goes on. Anything else ends the session.
     public func put(
         _ key: Key, attributes: ObjectAttributes = ObjectAttributes(), from source: any ByteSource,
-        declaredBytes: UInt64? = nil, skippingUnchanged: Bool = false
+        declaredBytes: UInt64? = nil, skippingUnchanged: Bool = false, condition: WriteCondition? = nil
     ) throws(StoreError) {
         try requireUsable()
+        try require(condition, of: key, to: "store \(key)")
         let object = IncomingObject(key: key, attributes: attributes, skippingUnchanged: skippingUnchanged)
         var received: UInt64 = 0
         cutter.begin()
@@ -117,19 +128,25 @@ public final class WriteSession {
         }
     }
 
-    /// Puts a delete marker on `key`. Throws `.notFound` when there is no live version.
-    public func remove(_ key: Key) throws(StoreError) {
+    /// Puts a delete marker on `key`. Throws `.notFound` when there is no live version, `.conditionFailed`.
+    public func remove(_ key: Key, condition: WriteCondition? = nil) throws(StoreError) {
         try requireUsable()
         try drain()
+        try require(condition, of: key, to: "remove \(key)")
         guard let newest = try newest(key), newest.put != nil else {
             throw StoreError(.notFound, "remove \(key)", detail: "no such key")
         }
+        try addDelete(of: key, killing: newest)
+        report.removed += 1
+        try commitIfDue()
+    }
+
+    /// Adds a delete marker to the open commit.
+    func addDelete(of key: Key, killing newest: IndexedVersion) throws(StoreError) {
         let record = DeleteRecord(
             key: key, killed: newest.identity, deleteNanoseconds: engine.environment.clock.wallNanoseconds())
         let identity = try ending { () throws(StoreError) in try writer.add(.delete(record)) }
         touched[key] = IndexedVersion(identity: identity, content: .delete(record))
-        report.removed += 1
-        try commitIfDue()
     }
 
     /// Commits what is left. When it returns everything is durable as the report says.
@@ -177,13 +194,13 @@ public final class WriteSession {
     /// Whether an error from storing has ended the session.
     var isOver: Bool { failure != nil }
 
-    private func requireUsable() throws(StoreError) {
+    func requireUsable() throws(StoreError) {
         if let failure { throw failure }
         precondition(!isFinished, "the session is finished")
     }
 
     /// Runs `body`; what it throws ends the session.
-    private func ending<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
+    func ending<Value>(_ body: () throws(StoreError) -> Value) throws(StoreError) -> Value {
         do throws(StoreError) {
             return try body()
         } catch {
@@ -239,7 +256,7 @@ public final class WriteSession {
         while let first = underWay.first, first.job.isDone { try consumeOldest() }
     }
 
-    private func drain() throws(StoreError) {
+    func drain() throws(StoreError) {
         if let last = batch, !last.events.isEmpty {
             batch = nil
             try send(last)
@@ -322,13 +339,24 @@ public final class WriteSession {
     }
 
     /// The newest version, the open commit included.
-    private func newest(_ key: Key) throws(StoreError) -> IndexedVersion? {
+    func newest(_ key: Key) throws(StoreError) -> IndexedVersion? {
         if let version = touched[key] { return version }
-        return try engine.index.newestVersion(of: key)
+        // What is touched is newer than anything that the open commit purges.
+        guard let gone = purged[key] else { return try engine.index.newestVersion(of: key) }
+        return try engine.index.versions(of: key).first { !gone.contains($0.identity) }
     }
 
-    private func commitIfDue() throws(StoreError) {
-        guard writer.isDue else { return }
+    func commitIfDue() throws(StoreError) {
+        if writer.isDue { try commitInBetween() }
+    }
+
+    /// Commits what was taken so far, so that the index knows it.
+    func commitNow() throws(StoreError) {
+        try drain()
+        if !writer.isEmpty { try commitInBetween() }
+    }
+
+    private func commitInBetween() throws(StoreError) {
         try commit()
         if let problem = tenure.indexProblem {
             // Duplicates and versions are looked up in the index: nothing more may rest on it.
@@ -349,51 +377,6 @@ public final class WriteSession {
             owedShards += outcome.owedShards
         }
         touched = [:]
-    }
-}
-
-extension Store {
-    /// Begins to write. One session at a time.
-    ///
-    /// - Throws: `.tooFewDevices` when too many devices are out, `.inDoubt` while a commit is.
-    public func startWriting() throws(StoreError) -> WriteSession {
-        WriteSession(self, try startTenure())
-    }
-
-    /// Begins a tenure, if the store may be written to at all.
-    ///
-    /// - Parameter allowingAbsent: for repair and replacement, which more devices than the tolerance may need.
-    func startTenure(allowingAbsent: Bool = false) throws(StoreError) -> WriterTenure {
-        guard isOpen else {
-            throw StoreError(.locked, "write", detail: "the store is closed", advice: "open it again")
-        }
-        guard access == .write, let recovery else {
-            throw StoreError(.locked, "write", detail: "the store was opened for reading")
-        }
-        if let doubt = recovery.doubtful.first {
-            throw StoreError(
-                .inDoubt, "write",
-                detail: "commit \(doubt.number) may have been acknowledged and cannot be read in full; its keys: "
-                    + doubt.keys.map(\.description).joined(separator: ", "),
-                advice: "bring the missing devices back, or give it up with bsctl recover --abandon")
-        }
-        let engine = self.engine
-        let absent = engine.devices.outOfService
-        // Replacing what is gone for good must be possible, but not before everything that is real is known:
-        // a commit may stand on as few devices as the tolerance and one.
-        let isKnown = allowingAbsent && recovery.hadIndex
-        guard isKnown || absent.count <= engine.configuration.profile.tolerance else {
-            throw StoreError(
-                .tooFewDevices, "write",
-                detail: "\(absent.count) devices are out of service, at most \(engine.configuration.profile.tolerance) "
-                    + "may be: " + absent.map { engine.devices.label($0) }.joined(separator: ", "),
-                advice: "bring them back, or replace them: bsctl device replace")
-        }
-        return session.withLock { session in
-            if let tenure = session.tenure { return tenure }
-            let tenure = WriterTenure(engine, recovery)
-            session.tenure = tenure
-            return tenure
-        }
+        purged = [:]
     }
 }

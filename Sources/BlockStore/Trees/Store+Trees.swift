@@ -77,14 +77,16 @@ extension Store {
     ///
     /// Objects that cannot be restored are in the report, and the rest goes on.
     ///
+    /// - Parameter moment: what there was then.
     /// - Throws: `.notFound` when nothing is at or under `prefix`; `.io` and the like when `path` cannot be
     ///   written to at all.
     public func getTree(
-        _ prefix: Key, to path: [UInt8], onBytes: @escaping (Int) -> Void = { _ in }
+        _ prefix: Key, to path: [UInt8], at moment: Moment? = nil, onBytes: @escaping (Int) -> Void = { _ in }
     ) throws(StoreError) -> TreeGetReport {
-        let objects = ObjectsUnder(prefix: TreePath.trimmed(prefix.bytes), store: self)
+        let objects = ObjectsUnder(prefix: TreePath.trimmed(prefix.bytes), at: moment, store: self)
         guard try objects.first() != nil else {
-            throw StoreError(.notFound, "get \(prefix)", detail: "no key is at or under it")
+            let then = moment.map { " at \($0)" } ?? ""
+            throw StoreError(.notFound, "get \(prefix)", detail: "no key is at or under it\(then)")
         }
         let writer = try TreeWriter(path: path, prefix: prefix, onBytes: onBytes)
         let read = try self.read(objects, into: writer)
@@ -109,6 +111,7 @@ extension Store {
 /// the memory of a page.
 private final class ObjectsUnder: Sequence, IteratorProtocol {
     private let prefix: [UInt8]
+    private let moment: Moment?
     private let store: Store
     private var page: ArraySlice<ObjectVersion> = []
     private var after: Key?
@@ -116,8 +119,9 @@ private final class ObjectsUnder: Sequence, IteratorProtocol {
     /// What ended the sequence early.
     private(set) var error: StoreError?
 
-    init(prefix: [UInt8], store: Store) {
+    init(prefix: [UInt8], at moment: Moment?, store: Store) {
         self.prefix = prefix
+        self.moment = moment
         self.store = store
     }
 
@@ -136,7 +140,7 @@ private final class ObjectsUnder: Sequence, IteratorProtocol {
     private func fill() {
         do throws(StoreError) {
             while page.isEmpty, !isOver {
-                let (objects, next) = try store.page(under: prefix, after: after)
+                let (objects, next) = try store.page(under: prefix, after: after, at: moment)
                 page = objects[...]
                 after = next
                 isOver = next == nil

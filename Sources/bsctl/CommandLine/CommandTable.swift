@@ -13,36 +13,84 @@ enum CommandTable {
         Command(
             "put", "store a file, a tree, or what a command prints",
             synopsis: [
-                "bsctl put FILE [KEY]", "bsctl put - KEY [--length N]", "bsctl put --from-command KEY -- CMD …",
+                "bsctl put FILE [KEY] [--if-absent | --if-version V]",
+                "bsctl put - KEY [--length N] [--if-absent | --if-version V]",
+                "bsctl put --from-command KEY [--if-absent | --if-version V] -- CMD …",
                 "bsctl put -r DIR [PREFIX] [--delete]",
             ],
             options: [
-                Options.recursive, Options.delete, Options.length, Options.fromCommand, Options.minimumShards,
+                Options.recursive, Options.delete, Options.length, Options.fromCommand, Options.ifAbsent,
+                Options.ifVersion, Options.minimumShards,
             ], operands: 1...2, commandOption: Options.fromCommand.name,
             examples: [
                 "bsctl put report.pdf", "bsctl put -r ~/photos photos",
-                "bsctl put --from-command db.sql -- pg_dump mydb",
+                "bsctl put --from-command db.sql -- pg_dump mydb", "bsctl put lock.txt --if-absent",
             ], run: PutCommands.put),
         Command(
             "get", "read a file or a tree back",
             synopsis: [
-                "bsctl get KEY [FILE|-] [--range FIRST-LAST] [--version V]", "bsctl get -r PREFIX DIR",
+                "bsctl get KEY [FILE|-] [--range FIRST-LAST] [--version V | --at COMMIT|TIME]",
+                "bsctl get -r PREFIX DIR [--at COMMIT|TIME]",
             ],
-            options: [Options.recursive, Options.range, Options.version], operands: 1...2,
-            examples: ["bsctl get report.pdf", "bsctl get report.pdf - | less", "bsctl get -r photos ~/restored"],
+            options: [Options.recursive, Options.range, Options.version, Options.at], operands: 1...2,
+            examples: [
+                "bsctl get report.pdf", "bsctl get report.pdf - | less", "bsctl get -r photos ~/restored",
+                "bsctl get -r photos ~/photos-then --at 2026-03-01T12:30",
+            ],
             run: GetCommands.get),
         Command(
-            "ls", "list keys", synopsis: ["bsctl ls [PREFIX] [-l] [--versions]"],
-            options: [Options.long, Options.versions], operands: 0...1,
-            examples: ["bsctl ls photos/", "bsctl ls -l"], run: ListCommands.list),
+            "ls", "list keys", synopsis: ["bsctl ls [PREFIX] [-l] [--versions] [--at COMMIT|TIME]"],
+            options: [Options.long, Options.versions, Options.at], operands: 0...1,
+            examples: ["bsctl ls photos/", "bsctl ls -l", "bsctl ls --at 412", "bsctl ls --at 2026-03-01T12:30:05"],
+            run: ListCommands.list),
         Command(
-            "stat", "tell everything about a key", synopsis: ["bsctl stat KEY"], operands: 1...1,
-            run: ListCommands.stat),
+            "stat", "tell everything about a key", synopsis: ["bsctl stat KEY [--at COMMIT|TIME]"],
+            options: [Options.at], operands: 1...1, run: ListCommands.stat),
         Command(
-            "rm", "delete keys; old versions stay",
-            synopsis: ["bsctl rm KEY … [--dry-run]", "bsctl rm -r PREFIX [--dry-run]"],
-            options: [Options.recursive, Options.dryRun, Options.minimumShards], operands: 1...1_000_000,
-            examples: ["bsctl rm old.txt", "bsctl rm -r photos/2019 --dry-run"], run: PutCommands.remove),
+            "rm", "delete keys, old versions stay; or remove one version for good",
+            synopsis: [
+                "bsctl rm KEY … [--dry-run]", "bsctl rm -r PREFIX [--dry-run]", "bsctl rm KEY --version V [--dry-run]",
+            ],
+            options: [Options.recursive, Options.purgedVersion, Options.dryRun, Options.minimumShards],
+            operands: 1...1_000_000,
+            examples: ["bsctl rm old.txt", "bsctl rm -r photos/2019 --dry-run", "bsctl rm a.txt --version 12.0"],
+            run: PutCommands.remove),
+        Command(
+            "cp", "copy inside the store: a new version, and no data is read or written",
+            synopsis: [
+                "bsctl cp SRC DST [--version V | --at COMMIT|TIME] [--if-absent | --if-version V] [--dry-run]",
+                "bsctl cp -r SRC DST [--at COMMIT|TIME] [--dry-run]",
+            ],
+            options: [
+                Options.recursive, Options.version, Options.at, Options.ifAbsent, Options.ifVersion, Options.dryRun,
+                Options.minimumShards,
+            ], operands: 2...2,
+            examples: [
+                "bsctl cp report.pdf archive/", "bsctl cp -r photos backup/photos",
+                "bsctl cp -r photos photos-then --at 2026-03-01",
+            ], run: CopyCommands.copy),
+        Command(
+            "mv", "move inside the store: a copy and a delete in one commit, never half done",
+            synopsis: [
+                "bsctl mv SRC DST [--if-absent | --if-version V] [--dry-run]", "bsctl mv -r SRC DST [--dry-run]",
+            ],
+            options: [
+                Options.recursive, Options.ifAbsent, Options.ifVersion, Options.dryRun, Options.minimumShards,
+            ], operands: 2...2,
+            examples: ["bsctl mv draft.txt final.txt --if-absent", "bsctl mv -r photos/2019 archive/2019"],
+            run: CopyCommands.move),
+        Command(
+            "versions", "list the versions of a key, the newest first", synopsis: ["bsctl versions KEY"],
+            operands: 1...1, examples: ["bsctl versions report.pdf"], run: VersionCommands.versions),
+        Command(
+            "restore", "make an older version the newest again",
+            synopsis: ["bsctl restore KEY --version V [--dry-run]"],
+            options: [Options.toVersion, Options.dryRun, Options.minimumShards], operands: 1...1,
+            examples: ["bsctl restore report.pdf --version 12.0"], run: VersionCommands.restore),
+        Command(
+            "undelete", "bring a deleted key back", synopsis: ["bsctl undelete KEY [--dry-run]"],
+            options: [Options.dryRun, Options.minimumShards], operands: 1...1,
+            examples: ["bsctl undelete report.pdf"], run: VersionCommands.undelete),
         Command(
             "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status"],
             operands: 0...0, run: StatusCommands.status),

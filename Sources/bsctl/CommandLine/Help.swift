@@ -9,7 +9,8 @@ enum Help {
         lines += ["", "everywhere:"] + options(everywhere)
         lines += [
             "", "exit codes: 0 done; 1 failed; 2 wrong usage; 3 no such key, version, device or store; 4 data lost;",
-            "5 store busy; 6 done, but damage was found or redundancy is owed.", "",
+            "5 store busy; 6 done, but damage was found or redundancy is owed; 7 refused by --if-absent or --if-version.",
+            "",
             "bsctl COMMAND --help tells more.",
         ]
         return lines.joined(separator: "\n")

@@ -26,11 +26,20 @@ enum Options {
     static let fromCommand = Option("from-command", "store what CMD prints, and nothing unless it exits 0")
 
     static let range = Option("range", "FIRST-LAST", .byteRange, "only these bytes, counted from 0")
-    static let version = Option("version", "V", .version, "an older version, as bsctl ls --versions names it")
+    static let version = Option("version", "V", .version, "an older version, as bsctl versions names it")
+    static let toVersion = Option("version", "V", .version, "the version that is to be the newest again")
+    static let purgedVersion = Option(
+        "version", "V", .version, "remove this one version of KEY, put or delete marker, for good")
+    static let ifAbsent = Option("if-absent", "only if the target has no version or is deleted; else exit 7")
+    static let ifVersion = Option(
+        "if-version", "V", .version, "only if V, as bsctl versions names it, is the target's newest; else exit 7")
+    static let at = Option(
+        "at", "COMMIT|TIME", .moment,
+        "as of a commit (412) or a time (2026-03-01, 2026-03-01T12:30:05Z, @SECONDS); times are the writers' clocks")
 
     static let long = Option("long", short: "l", "with kind, version, size and time")
     static let versions = Option("versions", "old versions and delete markers too")
-    static let dryRun = Option("dry-run", "only say what would be deleted")
+    static let dryRun = Option("dry-run", "only say what would be done")
 
     static let repair = Option("repair", "and repair what is bad")
     static let abandon = Option("abandon", "say goodbye to what may have been acknowledged and cannot be read")

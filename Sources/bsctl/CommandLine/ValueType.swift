@@ -100,15 +100,17 @@ extension ValueType<RecordIdentity> {
     static var version: Self {
         ValueType { bytes throws(UsageError) in
             let parts = try utf8(bytes).split(separator: ".", omittingEmptySubsequences: false)
-            guard parts.count == 2, let commit = UInt64(parts[0]), let ordinal = UInt32(parts[1]) else {
-                throw UsageError(description: "expected COMMIT.ORDINAL, as bsctl ls --versions prints it")
+            guard parts.count == 2, let commit = UInt64(parts[0]), commit <= CommitNumber.maximum,
+                let ordinal = UInt32(parts[1])
+            else {
+                throw UsageError(description: "expected COMMIT.ORDINAL, as bsctl versions prints it, such as 12.0")
             }
             return RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)
         }
     }
 }
 
-private func utf8(_ bytes: [UInt8]) throws(UsageError) -> String {
+func utf8(_ bytes: [UInt8]) throws(UsageError) -> String {
     guard let text = String(validating: bytes, as: UTF8.self) else {
         throw UsageError(description: "it is not UTF-8")
     }

@@ -9,8 +9,7 @@ enum GetCommands {
         let key = try invocation.key(0)
         let target = invocation.operands.count == 2 ? invocation.operands[1] : try defaultTarget(key)
         return try Opening.withStore(invocation, .read) { store in
-            let object =
-                try invocation[Options.version].map { try store.version(of: key, $0) } ?? store.newestVersion(of: key)
+            let object = try find(key, invocation, store)
             let progress = ByteProgress(invocation)
             let report: ReadReport
             do {
@@ -26,6 +25,16 @@ enum GetCommands {
             }
             return .done
         }
+    }
+
+    /// The version meant: the newest, or as --version or --at say.
+    private static func find(_ key: Key, _ invocation: Invocation, _ store: Store) throws -> ObjectVersion {
+        if let version = invocation[Options.version] {
+            try invocation.refuse(Options.at, with: "does not go with --version")
+            return try store.version(of: key, version)
+        }
+        if let moment = invocation[Options.at] { return try store.version(of: key, at: moment) }
+        return try store.newestVersion(of: key)
     }
 
     /// The key's last name, here.
@@ -67,7 +76,8 @@ enum GetCommands {
         let prefix = try invocation.key(0)
         return try Opening.withStore(invocation, .read) { store in
             let progress = ByteProgress(invocation)
-            let report = try store.getTree(prefix, to: invocation.operands[1], onBytes: { progress.add($0) })
+            let report = try store.getTree(
+                prefix, to: invocation.operands[1], at: invocation[Options.at], onBytes: { progress.add($0) })
             progress.line.clear()
             for failure in report.failures { Terminal.error("", failure.key, ": \(failure.error)") }
             warn(report.read)

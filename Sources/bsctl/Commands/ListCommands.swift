@@ -11,7 +11,8 @@ enum ListCommands {
             var after: Key?
             repeat {
                 let page = try store.list(
-                    prefix: prefix, after: after, limit: 1000, allVersions: invocation.has(Options.versions))
+                    prefix: prefix, after: after, limit: 1000, allVersions: invocation.has(Options.versions),
+                    at: invocation[Options.at])
                 for object in page {
                     if isJSON {
                         rendered += (rendered.isEmpty ? "" : ",") + JSON.object(fields(object))
@@ -29,7 +30,7 @@ enum ListCommands {
     static func stat(_ invocation: Invocation) throws -> ExitCode {
         let key = try invocation.key(0)
         return try Opening.withStore(invocation, .read) { store in
-            let versions = try store.versions(of: key)
+            let versions = try store.versions(of: key, at: invocation[Options.at])
             let newest = versions[0]
             if invocation.has(Options.json) {
                 Terminal.print(
@@ -74,7 +75,7 @@ enum ListCommands {
         return "\(kind)  \(pad(object.identity.description, 8))  \(pad("\(object.byteCount)", 14))  \(time)  "
     }
 
-    private static func name(_ kind: ObjectKind) -> String {
+    static func name(_ kind: ObjectKind) -> String {
         switch kind {
         case .file: "file"
         case .symbolicLink: "link"
@@ -82,7 +83,7 @@ enum ListCommands {
         }
     }
 
-    private static func fields(_ object: ObjectVersion) -> [(String, JSON)] {
+    static func fields(_ object: ObjectVersion) -> [(String, JSON)] {
         [
             JSON.key(object.key), ("version", .string(object.identity.description)),
             ("deleted", .bool(object.isDeleteMarker)), ("kind", .string(name(object.attributes.kind))),

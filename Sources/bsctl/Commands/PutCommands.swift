@@ -1,6 +1,6 @@
 import BlockStore
 
-/// put and rm.
+/// put and rm of keys.
 enum PutCommands {
     static func put(_ invocation: Invocation) throws -> ExitCode {
         if invocation.has(Options.recursive) { return try putTree(invocation) }
@@ -8,6 +8,7 @@ enum PutCommands {
         if invocation.has(Options.fromCommand) { return try putCommand(invocation) }
         let file = invocation.operands[0]
         let declared = invocation[Options.length]
+        let condition = try Conditions.read(invocation)
         let key: Key
         let open: () throws(StoreError) -> (any ByteSource, ObjectAttributes)
         if file == Array("-".utf8) {
@@ -22,7 +23,8 @@ enum PutCommands {
         return try write(invocation) { _, session, progress in
             let (source, attributes) = try open()
             try session.put(
-                key, attributes: attributes, from: ProgressSource(source, progress), declaredBytes: declared)
+                key, attributes: attributes, from: ProgressSource(source, progress), declaredBytes: declared,
+                condition: condition)
             return TreePutReport()
         }
     }
@@ -32,16 +34,22 @@ enum PutCommands {
             throw UsageError(description: "usage: bsctl put --from-command KEY -- CMD …")
         }
         let key = try invocation.key(0)
+        let condition = try Conditions.read(invocation)
         return try write(invocation) { _, session, progress in
+            // Before the command runs: what it prints may be gone afterwards.
+            try session.require(condition, of: key)
             let child = try ChildProcess(invocation.trailing)
             // The end of its output is the end of the object only if it exits 0.
-            try session.put(key, from: ProgressSource(child, progress), declaredBytes: invocation[Options.length])
+            try session.put(
+                key, from: ProgressSource(child, progress), declaredBytes: invocation[Options.length],
+                condition: condition)
             return TreePutReport()
         }
     }
 
     private static func putTree(_ invocation: Invocation) throws -> ExitCode {
         try invocation.refuse(Options.length, Options.fromCommand, with: "does not go with -r")
+        try invocation.refuse(Options.ifAbsent, Options.ifVersion, with: "goes with one key, not with -r")
         let directory = invocation.operands[0]
         let prefix = invocation.operands.count == 2 ? invocation.operands[1] : Paths.baseName(directory)
         guard !prefix.isEmpty else { throw UsageError(description: "name a PREFIX: the root has no name") }
@@ -54,6 +62,7 @@ enum PutCommands {
     }
 
     static func remove(_ invocation: Invocation) throws -> ExitCode {
+        if let version = invocation[Options.version] { return try VersionCommands.purge(invocation, version) }
         let isRecursive = invocation.has(Options.recursive)
         if isRecursive, invocation.operands.count != 1 {
             throw UsageError(description: "bsctl rm -r takes one PREFIX")
@@ -100,7 +109,7 @@ enum PutCommands {
     }
 
     /// Opens the store, runs a write session with progress, and reports it.
-    private static func write(
+    static func write(
         _ invocation: Invocation, _ body: (Store, WriteSession, ByteProgress) throws -> TreePutReport
     ) throws -> ExitCode {
         try Opening.withStore(invocation, .write) { store in

@@ -18,16 +18,23 @@ enum WriteOutput {
         if invocation.has(Options.json) {
             Terminal.print(JSON.object(fields(report, tree, seconds)))
         } else if !invocation.has(Options.quiet) {
-            Terminal.print(text(report, seconds))
+            Terminal.print(text(report, seconds, invocation.command.name))
         }
         if !tree.failures.isEmpty { return .failed }
         return report.debt == nil ? .done : .degraded
     }
 
-    private static func text(_ report: WriteReport, _ seconds: Double) -> String {
+    private static func text(_ report: WriteReport, _ seconds: Double, _ command: String) -> String {
         func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
         var parts: [String] = []
-        if report.objects > 0 || report.unchanged > 0 {
+        if report.copied > 0 {
+            let verb = ["mv": "moved", "restore": "restored", "undelete": "restored"][command] ?? "copied"
+            parts.append(
+                "\(count(report.copied, "object")) \(verb): \(Size.text(report.copiedBytes)), nothing new to store")
+        }
+        if report.objects == 0, report.copied > 0 || report.logicalBytes == 0, report.unchanged > 0 {
+            parts.append("\(report.unchanged) unchanged")
+        } else if report.objects > 0 || report.unchanged > 0 {
             var text = "\(count(report.objects, "object")) stored"
             if report.unchanged > 0 { text += ", \(report.unchanged) unchanged" }
             text += ": \(Size.text(report.logicalBytes)), new \(Size.text(report.newBytes))"
@@ -38,13 +45,16 @@ enum WriteOutput {
             parts.append(text)
         }
         if report.removed > 0 { parts.append("\(count(report.removed, "key")) deleted") }
+        if report.purged > 0 { parts.append("\(count(report.purged, "version")) purged") }
         return parts.isEmpty ? "nothing to do" : parts.joined(separator: "; ")
     }
 
     private static func fields(_ report: WriteReport, _ tree: TreePutReport, _ seconds: Double) -> [(String, JSON)] {
         [
             ("objects", .integer(report.objects)), ("unchanged", .integer(report.unchanged)),
-            ("removed", .integer(report.removed)), ("logicalBytes", .unsigned(report.logicalBytes)),
+            ("removed", .integer(report.removed)), ("copied", .integer(report.copied)),
+            ("copiedBytes", .unsigned(report.copiedBytes)), ("purged", .integer(report.purged)),
+            ("logicalBytes", .unsigned(report.logicalBytes)),
             ("newBytes", .unsigned(report.newBytes)), ("compressedBytes", .unsigned(report.storedBytes)),
             ("shardBytes", .unsigned(report.shardBytes)),
             (

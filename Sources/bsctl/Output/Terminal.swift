@@ -26,6 +26,13 @@ enum Terminal {
         output.withLock { $0.append(Array(before.utf8) + bytes + Array(after.utf8) + [UInt8(ascii: "\n")]) }
     }
 
+    /// Two keys in one line.
+    static func print(_ before: String, _ key: Key, _ between: String, _ other: Key) {
+        func bytes(_ key: Key) -> [UInt8] { isOutputTerminal ? Printable.bytes(key) : key.bytes }
+        let line = Array(before.utf8) + bytes(key) + Array(between.utf8) + bytes(other) + [UInt8(ascii: "\n")]
+        output.withLock { $0.append(line) }
+    }
+
     static func error(_ text: String) { complain("bsctl: ", Array(text.utf8), .bad) }
 
     static func warning(_ text: String) { complain("bsctl: warning: ", Array(text.utf8), .warning) }
