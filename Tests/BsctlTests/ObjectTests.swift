@@ -111,6 +111,50 @@ final class ObjectTests: CommandTest {
         XCTAssertEqual(try versions("lock").count, 1)
     }
 
+    func testChangesAreFollowedFromWhereTheyWereLeft() throws {
+        makeStore()
+        put([1], as: "a")
+        put([2, 3], as: "b")
+        expect(0, "mv a c")
+        func lines(_ text: String) -> [[String: Any]] {
+            text.split(separator: "\n").compactMap {
+                try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+            }
+        }
+        let all = lines(expect(0, "changes").text)
+        XCTAssertEqual(all.compactMap { $0["change"] as? String }, ["put", "put", "put", "delete"])
+        XCTAssertEqual(all.compactMap { $0["key"] as? String }, ["a", "b", "c", "a"])
+        let second = try XCTUnwrap(all[1]["seq"] as? String)
+        XCTAssertEqual(lines(expect(0, "changes --since \(second)").text).count, 2)
+        XCTAssertEqual(expect(0, "changes --since \(try XCTUnwrap(all.last?["seq"] as? String))").text, "")
+        expect(3, "changes --since 99.0")
+        expect(2, "changes --since yesterday")
+        // A follower sees what comes while it looks.
+        let output = directory + "/followed"
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+        shell.arguments = [
+            "-c", "exec \(Self.binaryPath) --store \(store) changes --since \(second) --follow > \(output)",
+        ]
+        try shell.run()
+        defer {
+            shell.terminate()
+            shell.waitUntilExit()
+        }
+        func wait(for count: Int) -> Int {
+            for _ in 0..<200 {
+                if lines(String(decoding: Disk.read(output), as: UTF8.self)).count >= count { break }
+                usleep(50_000)
+            }
+            return lines(String(decoding: Disk.read(output), as: UTF8.self)).count
+        }
+        XCTAssertEqual(wait(for: 2), 2)
+        put([4], as: "d")
+        XCTAssertEqual(wait(for: 3), 3)
+        expect(0, "rm d")
+        XCTAssertEqual(wait(for: 4), 4)
+    }
+
     func testThePastIsListedAndRead() throws {
         makeStore()
         put([1], as: "t/a")

@@ -73,6 +73,7 @@ private struct Fold {
     }
 
     private mutating func apply(_ record: IdentifiedRecord) throws(StoreError) {
+        if let change = ObjectChange(record) { try Index.note(change, connection) }
         switch record.record {
         case .put(let put): try insert(record.identity, put.key, .put(put))
         case .delete where Mutant.isActive(.deleteNotFolded): break

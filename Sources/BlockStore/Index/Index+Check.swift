@@ -18,6 +18,8 @@ extension Index {
         }
         var after: Key?
         repeat { after = try list(prefix: [], after: after, limit: 1000, all: true).last } while after != nil
+        var noted = RecordIdentity(commit: .none, ordinal: 0)
+        while let end = try changes(after: noted, limit: 1000).last { noted = end.identity }
         var last: BlockName?
         while true {
             let page = try blocks(after: last, limit: 1000)

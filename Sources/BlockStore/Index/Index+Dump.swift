@@ -9,6 +9,13 @@ extension Index {
             lines += page.versions.map { "version \($0.identity) \($0.content)" }
             after = page.last
         } while after != nil
+        var noted = RecordIdentity(commit: .none, ordinal: 0)
+        while true {
+            let page = try changes(after: noted, limit: 1000)
+            guard let end = page.last else { break }
+            noted = end.identity
+            lines += page.map { "change \($0)" }
+        }
         var last: BlockName?
         while true {
             let page = try blocks(after: last, limit: 1000)

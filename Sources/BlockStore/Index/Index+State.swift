@@ -146,7 +146,9 @@ extension Index {
     func clear() throws(StoreError) {
         try write { connection throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
-                for table in ["meta", "totals", "devices", "commits", "blocks", "chunks", "versions", "purges"] {
+                for table in [
+                    "meta", "totals", "devices", "commits", "blocks", "chunks", "versions", "purges", "changes",
+                ] {
                     try connection.run("DELETE FROM \(table)")
                 }
             }

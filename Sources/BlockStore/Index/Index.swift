@@ -113,7 +113,7 @@ public final class Index: Sendable {
 
 /// The tables.
 enum Schema {
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     /// The tables as a new index has them.
     static let expected: String? = {
@@ -151,7 +151,10 @@ enum Schema {
         CREATE TABLE purges (
             key BLOB NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL,
             PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
-        PRAGMA user_version=1;
+        CREATE TABLE changes (
+            number INTEGER NOT NULL, ordinal INTEGER NOT NULL, value BLOB NOT NULL,
+            PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
+        PRAGMA user_version=2;
         COMMIT;
         """
 }

@@ -92,6 +92,11 @@ enum CommandTable {
             options: [Options.dryRun, Options.minimumShards], operands: 1...1,
             examples: ["bsctl undelete report.pdf"], run: VersionCommands.undelete),
         Command(
+            "changes", "every put, delete and purge in the order of commits, as JSON lines",
+            synopsis: ["bsctl changes [--since SEQ] [--follow]"], options: [Options.since, Options.follow],
+            operands: 0...0,
+            examples: ["bsctl changes", "bsctl changes --since 412.3 --follow"], run: ChangeCommands.changes),
+        Command(
             "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status"],
             operands: 0...0, run: StatusCommands.status),
         Command(

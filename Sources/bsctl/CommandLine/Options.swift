@@ -33,6 +33,9 @@ enum Options {
     static let ifAbsent = Option("if-absent", "only if the target has no version or is deleted; else exit 7")
     static let ifVersion = Option(
         "if-version", "V", .version, "only if V, as bsctl versions names it, is the target's newest; else exit 7")
+    static let since = Option(
+        "since", "SEQ", .sequence, "what comes after SEQ, the seq of the last line seen, or after a whole commit (412)")
+    static let follow = Option("follow", "go on with new ones as they are committed, until interrupted")
     static let at = Option(
         "at", "COMMIT|TIME", .moment,
         "as of a commit (412) or a time (2026-03-01, 2026-03-01T12:30:05Z, @SECONDS); times are the writers' clocks")

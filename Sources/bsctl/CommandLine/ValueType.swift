@@ -110,6 +110,22 @@ extension ValueType<RecordIdentity> {
     }
 }
 
+extension ValueType<RecordIdentity> {
+    /// Where a reader of changes stands: "412.3", or "412" for all of a commit.
+    static var sequence: Self {
+        ValueType { bytes throws(UsageError) in
+            if let commit = UInt64(try utf8(bytes)), commit <= CommitNumber.maximum {
+                return RecordIdentity(commit: CommitNumber(commit), ordinal: .max)
+            }
+            do throws(UsageError) {
+                return try ValueType.version.read(bytes)
+            } catch {
+                throw UsageError(description: "expected the seq of a line, such as 412.3, or a commit, such as 412")
+            }
+        }
+    }
+}
+
 func utf8(_ bytes: [UInt8]) throws(UsageError) -> String {
     guard let text = String(validating: bytes, as: UTF8.self) else {
         throw UsageError(description: "it is not UTF-8")

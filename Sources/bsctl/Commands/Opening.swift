@@ -25,14 +25,15 @@ enum Opening {
 
     /// Opens, runs `body`, closes. What opening found is told on standard error.
     static func withStore(
-        _ invocation: Invocation, _ access: Store.Access, _ body: (Store) throws -> ExitCode
+        _ invocation: Invocation, _ access: Store.Access, tellsNotices: Bool = true,
+        _ body: (Store) throws -> ExitCode
     ) throws -> ExitCode {
         let progress = ProgressLine(invocation)
         let store = try Store.open(
             try environment(invocation), access: access, options: options(invocation), progress: progress.handler)
         progress.clear()
         defer { store.close() }
-        for notice in store.notices { Terminal.warning(notice) }
+        if tellsNotices { for notice in store.notices { Terminal.warning(notice) } }
         return try body(store)
     }
 

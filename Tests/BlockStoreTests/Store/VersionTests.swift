@@ -273,6 +273,70 @@ final class VersionTests: XCTestCase {
         XCTAssertEqual(try read(store, "b"), [6])
     }
 
+    func testChangesAreToldInOrderAndFromAnywhere() throws {
+        let (directory, store) = try makeStore()
+        try put(store, "a", [1])
+        try put(store, "a", [2, 2])
+        let first = try store.versions(of: Key("a"))[1].identity
+        _ = try write(store) { session in
+            try session.move(Key("a"), to: Key("b"))
+            try session.put(Key("c"), from: MemorySource([]))
+        }
+        _ = try write(store) { try $0.purge(Key("a"), version: first) }
+        let all = try store.changes(after: nil)
+        XCTAssertEqual(all.map(\.key.description), ["a", "a", "b", "a", "c", "a"])
+        XCTAssertEqual(all.last?.what, .purge(killed: first))
+        XCTAssertEqual(all.map(\.identity), all.map(\.identity).sorted())
+        for (index, change) in all.enumerated() {
+            XCTAssertEqual(try store.changes(after: change.identity), Array(all[(index + 1)...]))
+            let commit = RecordIdentity(commit: change.identity.commit, ordinal: .max)
+            XCTAssertEqual(
+                try store.changes(after: commit), all.filter { $0.identity.commit > change.identity.commit })
+        }
+        var paged: [ObjectChange] = []
+        while case let page = try store.changes(after: paged.last?.identity, limit: 2), !page.isEmpty { paged += page }
+        XCTAssertEqual(paged, all)
+        expect(.notFound) { _ = try store.changes(after: RecordIdentity(commit: CommitNumber(99), ordinal: 0)) }
+        store.close()
+        _ = try Store.rebuildIndex(try environment(directory))
+        let again = try Store.open(try environment(directory), access: .read)
+        defer { again.close() }
+        XCTAssertEqual(try again.changes(after: nil), all, "a rebuilt index tells the same")
+    }
+
+    func testChangesThatAreNotKnownAnyMoreAreNotPassedOver() throws {
+        let (_, store) = try makeStore()
+        defer { store.close() }
+        for byte in 1...5 { try put(store, "a", [UInt8(byte)]) }
+        let head = try store.newestCommit().value
+        func after(_ commit: UInt64, _ ordinal: UInt32 = .max) throws -> Int {
+            try store.requireHistory(after: RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal))
+            return try store.changes(after: RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)).count
+        }
+        XCTAssertEqual(try after(0), 5)
+        // A commit in the middle is in no index and on no device.
+        try store.engine.index.write { connection throws(StoreError) in
+            try connection.run("DELETE FROM commits WHERE number = \(head - 2)")
+            try connection.run("DELETE FROM changes WHERE number = \(head - 2)")
+        }
+        for commit in 0..<(head - 2) { expect(.notFound) { _ = try after(commit) } }
+        expect(.notFound) { _ = try after(head - 2, 0) }
+        expect(.notFound) { _ = try store.changes(after: nil) }
+        XCTAssertEqual(try after(head - 2), 2)
+        // Commits that were collected away.
+        var state = try XCTUnwrap(try store.engine.index.state())
+        state.retired = RetiredRecord(
+            intervals: [], blocks: [],
+            commits: [
+                RedundantCommits(
+                    first: CommitNumber(2), last: CommitNumber(head - 1),
+                    below: BlockName(number: BlockNumber(1), id: BlockID(high: 1, low: 1)))
+            ])
+        try store.engine.index.setState(state)
+        expect(.notFound) { _ = try after(head - 2) }
+        XCTAssertEqual(try after(head - 1), 1)
+    }
+
     func testAnyCommitOfThePastCanBeListed() throws {
         let (_, store) = try makeStore()
         defer { store.close() }
