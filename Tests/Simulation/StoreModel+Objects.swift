@@ -106,13 +106,21 @@ extension StoreModel {
         let identity = versions[at].version.identity
         let left = versions.enumerated().filter { $0.offset != at }.first?.element.content
         note("purge version \(identity) of \(key)")
-        perhapsPurged[key, default: []].insert(identity)
+        let isNew = perhapsPurged[key, default: []].insert(identity).inserted
+        var isRefused = false
         let change: Change = left.map { .put(key, $0) } ?? .remove(key)
         let isDone = try perform([change]) { () throws(StoreError) in
-            let session = try openStore().startWriting()
-            try session.purge(key, version: identity)
-            return try session.finish()
+            do throws(StoreError) {
+                let session = try openStore().startWriting()
+                try session.purge(key, version: identity)
+                return try session.finish()
+            } catch {
+                isRefused = error.code != .unknownOutcome
+                throw error
+            }
         }
+        // Refused in good order: it stays.
+        if isRefused, isNew, !world.isCrashed { perhapsPurged[key]?.remove(identity) }
         if isDone { purged[key, default: []].insert(identity) }
         return isDone
     }

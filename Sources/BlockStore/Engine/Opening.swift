@@ -167,7 +167,7 @@ struct Opening {
             return try environment.home.openIndex()
         } catch {
             guard error.code == .indexDamaged else { throw error }
-            notices.append("the index was damaged and is rebuilt from the shards (\(error.detail))")
+            notices.append("the index cannot be used as it is and is rebuilt from the shards (\(error.detail))")
             try environment.home.discardIndex()
             return try environment.home.openIndex()
         }

@@ -55,6 +55,19 @@ final class FailingCallTests: XCTestCase {
             }, { model in try model.write([.remove(Key("a"))]) })
     }
 
+    func testNorInAMoveOrAPurge() throws {
+        try everyFailure(
+            prepare: { model in
+                try model.write([.put(Key("a"), SeededRandom.bytes(9_000, seed: 1)), .put(Key("b"), [1])])
+                try model.write([.put(Key("b"), [2])])
+                try model.watch([Key("b")])
+            },
+            { model in
+                try model.write([.move(Key("a"), Key("c"))])
+                try model.purge(Key("b"), age: 0)
+            })
+    }
+
     func testNorInARepair() throws {
         try everyFailure(
             prepare: { model in

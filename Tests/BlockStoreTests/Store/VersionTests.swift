@@ -337,6 +337,22 @@ final class VersionTests: XCTestCase {
         XCTAssertEqual(try after(head - 1), 1)
     }
 
+    func testAnIndexOfAnOlderVersionIsMadeAnew() throws {
+        let (directory, store) = try makeStore()
+        try put(store, "a", [1])
+        try put(store, "a", [2])
+        _ = try write(store) { try $0.move(Key("a"), to: Key("b")) }
+        let (dump, changes) = (try store.engine.index.dump(), try store.changes(after: nil))
+        store.close()
+        let old = try Connection(path: directory.path + "/home/index.db")
+        try old.run("DROP TABLE changes; PRAGMA user_version=1")
+        let again = try Store.open(try environment(directory), access: .read)
+        defer { again.close() }
+        XCTAssertEqual(try again.engine.index.dump(), dump)
+        XCTAssertEqual(try again.changes(after: nil), changes)
+        XCTAssertTrue(again.notices.contains { $0.contains("rebuilt from the shards") }, "\(again.notices)")
+    }
+
     func testAnyCommitOfThePastCanBeListed() throws {
         let (_, store) = try makeStore()
         defer { store.close() }
