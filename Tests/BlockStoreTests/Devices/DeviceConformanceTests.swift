@@ -45,15 +45,6 @@ final class DeviceConformanceTests: XCTestCase {
         return bytes
     }
 
-    private func code(_ body: () throws -> Void) -> StoreError.Code? {
-        do {
-            try body()
-            return nil
-        } catch {
-            return (error as? StoreError)?.code
-        }
-    }
-
     func testWhatIsNamedReadsFromCacheAndMediumAlike() throws {
         try each { name, open in
             let device = try open()
@@ -174,15 +165,6 @@ final class DirectoryProviderTests: XCTestCase {
     private func prepare(_ path: String, creating: Bool = false, table: String = "/dev/null") throws {
         _ = try DirectoryProvider(mountTable: table).prepare(path, creating: creating) { document, hasShards in
             document == [42] && !hasShards
-        }
-    }
-
-    private func code(_ body: () throws -> Void) -> StoreError.Code? {
-        do {
-            try body()
-            return nil
-        } catch {
-            return (error as? StoreError)?.code
         }
     }
 

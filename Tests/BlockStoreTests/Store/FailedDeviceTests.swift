@@ -18,15 +18,6 @@ final class FailedDeviceTests: XCTestCase {
         return (world, store)
     }
 
-    private func code(_ body: () throws -> Void) -> StoreError.Code? {
-        do {
-            try body()
-            return nil
-        } catch {
-            return (error as? StoreError)?.code
-        }
-    }
-
     func testAFailedDeviceWithoutWhichNothingReadsIsNotReplaced() throws {
         let (world, first) = try makeStore()
         first.close()
