@@ -34,6 +34,8 @@ final class DeviceSet: Sendable {
     }
 
     private let members: Monitor<[DeviceID: Member]>
+    /// What made devices leave service.
+    private let problems = Monitor<[DeviceID: StoreError]>([:])
     /// In the order of the configuration, without the removed ones.
     let order: [DeviceID]
 
@@ -88,8 +90,12 @@ final class DeviceSet: Sendable {
         members.withLock { members in
             guard members[id]?.state.isInService == true else { return }
             members[id]?.state = .failed(error.description)
+            problems.withLock { $0[id] = error }
         }
     }
+
+    /// Devices that left service, with what made them.
+    var failures: [DeviceID: StoreError] { problems.withLock { $0 } }
 
     /// "disk-2 (/srv/d2)"
     func name(_ id: DeviceID) -> String {

@@ -11,6 +11,8 @@ struct Opening {
     let progress: ProgressHandler?
     /// The index is made anew whatever it says.
     var discardsIndex = false
+    /// Devices that failed in this session before, and why: they do not come back.
+    var failed: [DeviceID: StoreError] = [:]
 
     mutating func run() throws(StoreError) -> Store.Session {
         let home = try readHome()
@@ -82,6 +84,7 @@ struct Opening {
         _ discovery: Discovery, _ home: StoreDocument, mayRecover: Bool
     ) throws(StoreError) -> Store.Session? {
         let devices = discovery.deviceSet()
+        for (id, problem) in failed { devices.fail(id, problem) }
         var recovers = mayRecover
         if mayRecover { recovers = try lockDevices(devices) }
         var isDone = false
@@ -131,7 +134,9 @@ struct Opening {
         if access == .read, mayRecover {
             Self.release(environment, devices)
         }
-        var session = Store.Session(engine: engine, recovery: recovery, notices: notices)
+        var session = Store.Session(
+            engine: engine, recovery: recovery, notices: notices,
+            openedNanoseconds: environment.clock.monotonicNanoseconds())
         if access == .write, let recovery, recovery.doubtful.isEmpty {
             session.tenure = try completeHead(recovery, engine, &session.notices)
             if recovery.hasUndecided { session.tenure = settle(recovery, engine, session.tenure) }

@@ -146,22 +146,4 @@ extension Store {
             session.tenure = nil
         }
     }
-
-    /// Starts again with what the store now is. Gives the locks back and takes them again.
-    private func reopen() throws(StoreError) {
-        let old = engine
-        old.index.close()
-        Opening.release(environment, old.devices)
-        var opening = Opening(environment: environment, access: access, options: options, progress: nil)
-        do throws(StoreError) {
-            var new = try opening.run()
-            session.withLock { session in
-                new.notices = session.notices + new.notices
-                session = new
-            }
-        } catch {
-            session.withLock { $0.isOpen = false }
-            throw error
-        }
-    }
 }

@@ -15,6 +15,8 @@ public final class Store: Sendable {
         public var minimumShards: Int?
         /// Told once who holds the lock, when there is a wait.
         public var onWait: (@Sendable (String) -> Void)?
+        /// How long maintenance holds the locks at a time.
+        var turnNanoseconds = Limits.turnNanoseconds
 
         public init(
             lockWaitSeconds: Double = 60, minimumShards: Int? = nil, onWait: (@Sendable (String) -> Void)? = nil
@@ -38,6 +40,7 @@ public final class Store: Sendable {
         var notices: [String]
         /// Begun by the first write.
         var tenure: WriterTenure?
+        let openedNanoseconds: UInt64
         var isOpen = true
     }
 

@@ -14,6 +14,10 @@ enum Limits {
     static let sealContentsBytes = 1 << 20
     /// A commit is closed when it has been open for so long: 10 s.
     static let commitNanoseconds: UInt64 = 10_000_000_000
+    /// Maintenance holds the locks for so long at a time: 1 s.
+    static let turnNanoseconds: UInt64 = 1_000_000_000
+    /// And lets go of them for so long in between. Whoever waits looks every 50 ms.
+    static let pauseNanoseconds: UInt64 = 120_000_000
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 
