@@ -8,7 +8,11 @@ public enum Checks {
         ("crash points of put", { try CrashPoints.run(Workload.all[0]) }),
         (
             "crash points of mv, purge and conditions",
-            { for workload in Workload.all.suffix(3) { try CrashPoints.run(workload, every: 5) } }
+            { for workload in Workload.named("mv", "purge", "puts on") { try CrashPoints.run(workload, every: 5) } }
+        ),
+        (
+            "crash points of collect",
+            { for workload in Workload.named("collect") { try CrashPoints.run(workload, every: 11) } }
         ),
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]

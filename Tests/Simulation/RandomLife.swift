@@ -9,6 +9,7 @@ public struct RandomLife: Sendable {
         case lose, bringBack, wipe, rot, rollBack, swapPlaces, copyOver, replaceByStranger, damageDocument
         case damageIndex, repair, replaceAndRepair, scrub, rebuildIndex, changeHome, close, collide
         case copy, move, restore, purge, putIfAbsent, putIfUnchanged, moveDuring
+        case collect, collectDuring, purgeOld
 
         /// How often, against the others.
         var weight: Int {
@@ -22,10 +23,17 @@ public struct RandomLife: Sendable {
 
         /// Operations on versions that are there already, which lives came to know later.
         static let later: [Action] = [.copy, .move, .restore, .purge, .putIfAbsent, .putIfUnchanged, .moveDuring]
+        private static let latest: [Action] = [.collect, .collectDuring, .purgeOld]
 
-        static let wheel = allCases.filter { !later.contains($0) }.flatMap { Array(repeating: $0, count: $0.weight) }
+        static let wheel = allCases.filter { !later.contains($0) && !latest.contains($0) }.flatMap { Array(repeating: $0, count: $0.weight) }
 
         static let widerWheel = wheel + later.flatMap { Array(repeating: $0, count: 3) }
+
+        /// Lives in which space is freed.
+        static let collecting =
+            widerWheel + [.collect, .collect, .collect, .collect, .purgeOld, .purgeOld, .collectDuring].flatMap {
+                Array(repeating: $0, count: 3)
+            }
     }
 
     struct Step: Sendable {
@@ -53,7 +61,10 @@ public struct RandomLife: Sendable {
         let local = [("lrc:4+2+1", 8), ("lrc:2+2+1", 5), ("lrc:6+3+1", 10)]
         (profile, devices) = seed % 10 == 9 ? local[Int(seed / 10 % 3)] : usual
         // Likewise: lives of seeds that end in 3 or 6 copy, move, restore, purge and compare as well.
-        let wheel = [3, 6].contains(seed % 10) ? Action.widerWheel : Action.wheel
+        // Those of 1, 5 and every third of local parities collect too.
+        let collects = [1, 5].contains(seed % 10) || seed % 30 == 19
+        let wheel =
+            collects ? Action.collecting : [3, 6].contains(seed % 10) ? Action.widerWheel : Action.wheel
         steps = (1...count).map { number in
             Step(
                 number: number, action: random.pick(wheel), seed: random.next(),
@@ -206,6 +217,14 @@ extension StoreModel {
         case .purge: try purge(random.pick(keys), age: Int(random.next() % 5))
         case .putIfAbsent: try putIfAbsent(random.pick(keys), randomContent(), randomContent())
         case .putIfUnchanged: try putIfUnchanged(random.pick(keys), randomContent())
+        case .collect:
+            let other = random.next() % 2 == 0 && !past.isEmpty ? (random.pick(keys), random.pick(past)) : nil
+            try collect(isFull: random.next() % 3 > 0, meanwhile: other)
+        case .collectDuring:
+            startFaults(mayReadsFail: true)
+            try collect(isFull: true)
+            endFaults()
+        case .purgeOld: for key in random.pick([[random.pick(keys)], keys]) { try purge(key, age: 1) }
         }
     }
 }

@@ -81,6 +81,8 @@ final class SimulatedWorld: @unchecked Sendable {
     fileprivate var lockedDisks: Set<String> = []
     fileprivate var lockedHomes: Set<String> = []
     fileprivate var ticks: UInt64 = 0
+    /// What somebody else does while the process sleeps for the next time.
+    var meanwhile: (() -> Void)?
     /// The index that is open now, to be asked at a crash.
     fileprivate var openIndex: Index?
 
@@ -266,7 +268,12 @@ final class SimulatedClock: Clock {
         return world.ticks
     }
 
-    func sleep(nanoseconds: UInt64) { world.ticks += nanoseconds }
+    func sleep(nanoseconds: UInt64) {
+        world.ticks += nanoseconds
+        let meanwhile = world.meanwhile
+        world.meanwhile = nil
+        meanwhile?()
+    }
 }
 
 /// `@unchecked`: simulations run on one thread.

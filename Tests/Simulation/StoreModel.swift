@@ -33,6 +33,8 @@ final class StoreModel {
     var purged: [Key: Set<RecordIdentity>] = [:]
     var perhapsPurged: [Key: Set<RecordIdentity>] = [:]
     private var store: Store?
+    /// What was put last, now perhaps garbage.
+    private(set) var past: [[UInt8]] = []
     /// What is in doubt is given up as soon as it is seen; otherwise `expectDoubt` and `abandon` say what happens.
     private var abandonsDoubt = true
     /// Devices that are not whole: absent, rotten, rolled back, or owed shards since then.
@@ -62,6 +64,7 @@ final class StoreModel {
         faulty = other.faulty
         (moves, watched, purged, perhapsPurged) = (other.moves, other.watched, other.purged, other.perhapsPurged)
         log = other.log
+        past = other.past
     }
 
     // The world and the index that is open in it know each other.
@@ -172,6 +175,7 @@ final class StoreModel {
             note(change.text)
             let made = change.effects(on: seen)
             for effect in made {
+                if let content = effect.content { past = past.suffix(11) + [content] }
                 seen[effect.key] = effect.content
                 pending[effect.key, default: []].append(Pending(content: effect.content))
             }
@@ -455,6 +459,36 @@ final class StoreModel {
         }
     }
 
+    /// Frees what no version needs. Between two batches another process may put something.
+    func collect(isFull: Bool, meanwhile: (key: Key, content: [UInt8])? = nil) throws {
+        var failure: (any Error)?
+        if let (key, content) = meanwhile {
+            world.meanwhile = { [unowned self] in
+                do {
+                    note("meanwhile:")
+                    try perform([.put(key, content)]) { () throws(StoreError) in try putFromOutside(key, content) }
+                } catch { failure = error }
+            }
+        }
+        defer { world.meanwhile = nil }
+        guard
+            let report = attempt(
+                isFull ? "collect --full" : "collect",
+                { store throws(StoreError) in try store.collect(CollectOptions(isFull: isFull)) })
+        else { return }
+        if let failure { throw failure }
+        note("… \(report.retiredBlocks) blocks retired, \(report.removedStrays) strays, kept \(report.kept)")
+    }
+
+    /// As another process does, while this one lets go of the locks.
+    private func putFromOutside(_ key: Key, _ content: [UInt8]) throws(StoreError) -> WriteReport {
+        let other = try Store.open(world.environment, access: .write, options: Store.Options(lockWaitSeconds: 0))
+        defer { other.close() }
+        let session = try other.startWriting()
+        try session.put(key, from: MemorySource(content))
+        return try session.finish()
+    }
+
     func rebuildIndex() throws {
         note("rebuild the index")
         closeStore()
@@ -599,7 +633,11 @@ final class StoreModel {
         if let store, store.isOpen { return store }
         let opened: Store
         do throws(StoreError) {
-            opened = try Store.open(world.environment, access: .write, options: Store.Options(lockWaitSeconds: 0))
+            var options = Store.Options(lockWaitSeconds: 0)
+            // Maintenance lets go of the locks after each batch.
+            options.turnNanoseconds = 1
+            (options.collectedBytes, options.collectedBlocks) = (8 << 10, 3)
+            opened = try Store.open(world.environment, access: .write, options: options)
         } catch {
             world.restartAfterFailedOpen()
             throw error

@@ -168,7 +168,54 @@ public struct Workload: Sendable {
                 try model.putIfUnchanged(key("a"), bytes(6_000, seed: 4))
                 try model.putIfAbsent(key("a"), [1], [2])
             }),
+        Workload(
+            name: "collect --full after deletes and purges",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(9_000, seed: 1)), .put(key("b"), bytes(300, seed: 2))])
+                try model.write([.put(key("a"), bytes(7_000, seed: 3)), .put(key("c"), bytes(5_000, seed: 4))])
+                try model.write([.remove(key("b"))])
+                try model.watch([key("a"), key("b"), key("c")])
+                try model.purge(key("a"), age: 1)
+                try model.purge(key("b"), age: 1)
+            },
+            run: { model in
+                try model.collect(isFull: true)
+                try model.write([.put(key("d"), bytes(5_000, seed: 4))])
+                try model.purge(key("b"), age: 0)
+                try model.collect(isFull: true)
+            }),
+        Workload(
+            name: "collect while another process puts what is garbage",
+            prepare: { model in
+                for (name, seed) in [("a", 1), ("a", 2), ("b", 3), ("b", 4)] as [(String, UInt64)] {
+                    try model.write([.put(key(name), bytes(6_000, seed: seed))])
+                }
+                try model.watch([key("a"), key("b")])
+                try model.purge(key("a"), age: 1)
+                try model.purge(key("b"), age: 1)
+            },
+            run: { try $0.collect(isFull: true, meanwhile: (key("c"), bytes(6_000, seed: 3))) }),
+        Workload(
+            name: "collect while a device is away",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(9_000, seed: 1)), .put(key("b"), bytes(300, seed: 2))])
+                try model.write([.put(key("a"), bytes(7_000, seed: 3))])
+                try model.watch([key("a"), key("b")])
+                try model.purge(key("a"), age: 1)
+                model.setAbsent("disk-2")
+            },
+            run: { model in
+                try model.collect(isFull: true)
+                model.setPresent("disk-2")
+                try model.repairInPlace()
+                try model.collect(isFull: true)
+            }, afterwards: { bringAllBack($0) }),
     ]
+
+    /// Those whose names begin with one of these.
+    static func named(_ beginnings: String...) -> [Workload] {
+        all.filter { workload in beginnings.contains { workload.name.hasPrefix($0) } }
+    }
 
     private static func key(_ text: String) throws -> Key { try Key(text) }
 

@@ -12,6 +12,7 @@ final class BlockStaging: Sendable {
     let contents: TableOfContents
     /// The block is not acknowledged with fewer shards than this.
     let leastShards: Int
+    private let leastLosses: Int
     /// Where each row goes.
     let targets: [(row: Row, device: DeviceID)]
 
@@ -32,7 +33,8 @@ final class BlockStaging: Sendable {
     ///
     /// - Parameter payload: the data, `usedBytes` of it; given back to `engine.blockBuffers` when done.
     init(
-        _ engine: Engine, _ block: OpenBlock, isFull: Bool, targets: [(row: Row, device: DeviceID)], leastShards: Int
+        _ engine: Engine, _ block: OpenBlock, isFull: Bool, targets: [(row: Row, device: DeviceID)], leastShards: Int,
+        leastLosses: Int
     ) {
         self.engine = engine
         name = block.name
@@ -41,6 +43,7 @@ final class BlockStaging: Sendable {
         contents = TableOfContents(
             block: block.name, payloadBytes: UInt64(block.usedBytes), chunks: block.chunks, records: block.records)
         self.leastShards = leastShards
+        self.leastLosses = leastLosses
         self.targets = targets
         progress = Monitor(Progress(outstanding: targets.count))
         let payload = block.payload
@@ -73,12 +76,13 @@ final class BlockStaging: Sendable {
         }
     }
 
-    /// Whether `rows` are enough to acknowledge the block: as many as that, and the loss of any one more is survived.
+    /// Whether `rows` are enough to acknowledge the block: as many as that, and the loss of any one more is survived,
+    /// or of as many as were asked for.
     /// With local parities not every choice of k + 1 rows survives it.
     func isEnough(_ rows: some Collection<Row>) -> Bool {
         let losses = Protection.lossesSurvived(rows, columns: columns, payloadBytes: shardPayloadBytes)
         if Mutant.isActive(.leastShardsIgnored) { return losses >= 0 }
-        return rows.count >= leastShards && losses >= 1
+        return rows.count >= leastShards && losses >= leastLosses
     }
 
     /// Hands every shard to its device's lane.

@@ -22,6 +22,8 @@ final class CommitWriter {
     private let tenure: WriterTenure
     private var engine: Engine { tenure.engine }
     private let minimumShards: Int?
+    /// Whichever shards are lost, so many at most: blocks are not acknowledged before they survive it.
+    private let leastLosses: Int
     private var open: OpenBlock?
     private var sealed: [BlockStaging] = []
     private var nextOrdinal: UInt32 = 0
@@ -31,9 +33,10 @@ final class CommitWriter {
     private var configuration: Configuration?
     private var retired: RetiredRecord?
 
-    init(_ tenure: WriterTenure, minimumShards: Int?) {
+    init(_ tenure: WriterTenure, minimumShards: Int?, leastLosses: Int = 1) {
         self.tenure = tenure
         self.minimumShards = minimumShards
+        self.leastLosses = leastLosses
     }
 
     var isEmpty: Bool { sealed.isEmpty && (open?.isEmpty ?? true) }
@@ -76,6 +79,12 @@ final class CommitWriter {
         return identity
     }
 
+    /// Adds a record that stands in another block, under the identity that it has.
+    func add(copyOf record: IdentifiedRecord) throws(StoreError) {
+        try prepare(payloadBytes: 0)
+        open?.append(record)
+    }
+
     /// Seals the open block if `payloadBytes` more do not fit, and opens one if there is none.
     private func prepare(payloadBytes: Int) throws(StoreError) {
         if let block = open, !block.hasRoom(forBytes: payloadBytes) || block.isContentsFull {
@@ -94,7 +103,9 @@ final class CommitWriter {
         // At most two blocks under way beside the one that fills: memory stays bounded.
         if sealed.count >= 2 { sealed[sealed.count - 2].wait() }
         let (targets, least) = try place(block)
-        sealed.append(BlockStaging(engine, block, isFull: isFull, targets: targets, leastShards: least))
+        sealed.append(BlockStaging(
+                engine, block, isFull: isFull, targets: targets, leastShards: least,
+                leastLosses: min(leastLosses, block.profile.tolerance)))
     }
 
     /// Which row goes where, and with how many the block is acknowledged.

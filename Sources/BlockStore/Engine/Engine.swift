@@ -63,6 +63,27 @@ final class Engine: Sendable {
         block.shards.filter { !block.damaged.contains($0.key) && devices.readable($0.value) != nil }.map(\.key)
     }
 
+    /// Header and table of contents of a block, from any sound shard.
+    ///
+    /// - Throws: `.lost` when there is none.
+    func head(of block: IndexedBlock, to verb: String) throws(StoreError) -> ShardHead {
+        var problem: StoreError?
+        for row in Set(block.shards.keys).union(block.profile.rows).sorted() {
+            let name = ShardName(block.name, row)
+            guard let device = locate(name, expectedOn: block.shards[row]) else { continue }
+            do throws(StoreError) {
+                let head = try ShardReader.head(of: name, on: device, storeID: storeID)
+                guard head.header.block == block.name else { continue }
+                return head
+            } catch {
+                problem = error
+            }
+        }
+        throw StoreError(
+            .lost, "\(verb) block \(block.name)",
+            detail: problem.map(\.description) ?? "no shard of it was found on the devices in service")
+    }
+
     /// Remembers damage found while reading, so that repair starts there and no duplicate rests on it. The
     /// index is a cache: that this cannot be written down must not fail the read.
     ///

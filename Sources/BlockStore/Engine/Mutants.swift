@@ -39,6 +39,12 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case moveInTwoCommits
     case purgeKillsNewest
     case conditionOverlooksOpenCommit
+    case remnantTakenForLeaf
+    case siblingsOrphaned
+    case purgeDroppedTooSoon
+    case retiredSetForgotten
+    case newVersionsUnmarked
+    case collectedBlocksRemovedFirst
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -16,13 +16,14 @@ struct Opening {
 
     mutating func run() throws(StoreError) -> Store.Session {
         let home = try readHome()
-        let mayRecover = try lockHome()
+        let openedNanoseconds = environment.clock.monotonicNanoseconds()
+        let mayRecover = try lockHome(since: openedNanoseconds)
         var isDone = false
         defer { if !isDone, mayRecover { environment.home.unlock() } }
         var known: Configuration?
         while true {
             let discovery = Discovery(environment, home: home, atLeast: known)
-            let session = try open(discovery, home, mayRecover: mayRecover)
+            let session = try open(discovery, home, mayRecover: mayRecover, openedNanoseconds)
             if let session {
                 isDone = true
                 return session
@@ -55,8 +56,7 @@ struct Opening {
     }
 
     /// Takes the home's lock: a writer waits for it, a reader only looks whether it is free.
-    private func lockHome() throws(StoreError) -> Bool {
-        let start = environment.clock.monotonicNanoseconds()
+    private func lockHome(since start: UInt64) throws(StoreError) -> Bool {
         var hasTold = false
         while true {
             do throws(StoreError) {
@@ -81,7 +81,7 @@ struct Opening {
     }
 
     private mutating func open(
-        _ discovery: Discovery, _ home: StoreDocument, mayRecover: Bool
+        _ discovery: Discovery, _ home: StoreDocument, mayRecover: Bool, _ openedNanoseconds: UInt64
     ) throws(StoreError) -> Store.Session? {
         let devices = discovery.deviceSet()
         for (id, problem) in failed { devices.fail(id, problem) }
@@ -136,7 +136,7 @@ struct Opening {
         }
         var session = Store.Session(
             engine: engine, recovery: recovery, notices: notices,
-            openedNanoseconds: environment.clock.monotonicNanoseconds())
+            openedNanoseconds: openedNanoseconds)
         if access == .write, let recovery, recovery.doubtful.isEmpty {
             session.tenure = try completeHead(recovery, engine, &session.notices)
             if recovery.hasUndecided { session.tenure = settle(recovery, engine, session.tenure) }

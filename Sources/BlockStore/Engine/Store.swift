@@ -17,6 +17,11 @@ public final class Store: Sendable {
         public var onWait: (@Sendable (String) -> Void)?
         /// How long maintenance holds the locks at a time.
         var turnNanoseconds = Limits.turnNanoseconds
+        /// A collection copies so much in one commit, of so many blocks.
+        var collectedBytes = Limits.collectedBytes
+        var collectedBlocks = Limits.collectedBlocks
+        /// Whoever closes a store that has more small blocks merges some.
+        var toleratedSmallBlocks = Limits.smallBlocks
 
         public init(
             lockWaitSeconds: Double = 60, minimumShards: Int? = nil, onWait: (@Sendable (String) -> Void)? = nil
@@ -40,6 +45,7 @@ public final class Store: Sendable {
         var notices: [String]
         /// Begun by the first write.
         var tenure: WriterTenure?
+        /// When opening began.
         let openedNanoseconds: UInt64
         var isOpen = true
     }
@@ -63,8 +69,9 @@ public final class Store: Sendable {
     /// throws, and the store is to be opened anew.
     public var isOpen: Bool { session.withLock(\.isOpen) }
 
-    /// Releases the locks and the index. Safe to call twice.
+    /// Releases the locks and the index. Safe to call twice. After writing, merges some small blocks where there are many.
     public func close() {
+        if session.withLock({ $0.isOpen && $0.tenure != nil }) { mergeIfMany() }
         let engine: Engine? = session.withLock { session in
             guard session.isOpen else { return nil }
             session.isOpen = false

@@ -45,7 +45,27 @@ struct ChunkReader: Sendable {
         return try read(digest, byteCount: byteCount, at: places)
     }
 
-    private func read(_ digest: Digest, byteCount: Int, at places: [ChunkPlace]) throws(StoreError) -> PlainChunk {
+    private func read(_ digest: Digest, byteCount: Int, at known: [ChunkPlace]) throws(StoreError) -> PlainChunk {
+        var places = known
+        while true {
+            do throws(StoreError) {
+                return try readOnce(digest, byteCount: byteCount, at: places)
+            } catch {
+                // Collected meanwhile: then it is elsewhere by now.
+                let newest = try engine.index.places(of: digest)
+                guard error.code == .lost, newest != places else { throw error }
+                guard !newest.isEmpty else {
+                    throw StoreError(
+                        .notFound, "read chunk \(digest)", detail: "its version was purged and collected meanwhile")
+                }
+                places = newest
+            }
+        }
+    }
+
+    private func readOnce(
+        _ digest: Digest, byteCount: Int, at places: [ChunkPlace]
+    ) throws(StoreError) -> PlainChunk {
         guard !places.isEmpty else { throw Index.corrupt("it has no place for chunk \(digest)") }
         let plain = engine.chunkBuffers.take(byteCount)
         var blocks: [(ChunkPlace, IndexedBlock)] = []
@@ -69,17 +89,53 @@ struct ChunkReader: Sendable {
             .lost, "read chunk \(digest)", detail: "too few sound shards of block \(names) are left")
     }
 
+    /// Reads the stored bytes of a chunk from one of its places, to be copied as they are. They are decoded once, so that
+    /// nothing is handed on that does not yield the chunk.
+    ///
+    /// - Throws: `.lost` when the block has them no more.
+    func readStored(_ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock) throws(StoreError) -> Buffer {
+        guard Self.isPlausible(place, in: block), place.plainBytes <= Limits.plainChunkBytes else {
+            throw Index.corrupt("the place of chunk \(digest) lies outside its block")
+        }
+        let plain = engine.chunkBuffers.take(place.plainBytes)
+        defer { engine.chunkBuffers.give(plain) }
+        let stored = Buffer(byteCount: place.storedBytes)
+        let isRight = { (bytes: UnsafeRawBufferPointer) in
+            guard place.codec == .stored else { return decode(digest, place, bytes, into: plain.slice(0..<place.plainBytes)) }
+            return bytes.count == place.plainBytes && Workspaces.shared.with { $0.digest(of: bytes) } == digest
+        }
+        if readDirectly(place, block, into: stored.bytes), isRight(UnsafeRawBufferPointer(stored.bytes)) { return stored }
+        var problems: [DamagedShard] = []
+        defer { engine.remember(problems) }
+        guard try rebuild(place, block, into: stored.bytes, &problems, isRight) else {
+            throw StoreError(
+                .lost, "read chunk \(digest)", detail: "too few sound shards of block \(block.name) are left")
+        }
+        return stored
+    }
+
+    private static func isPlausible(_ place: ChunkPlace, in block: IndexedBlock) -> Bool {
+        block.shardPayloadBytes > 0 && place.storedBytes > 0 && place.storedBytes <= Limits.plainChunkBytes
+            && place.offset + place.storedBytes <= block.columnCount * block.shardPayloadBytes
+    }
+
     /// Whether the stored bytes, read without looking at anything else, yield the chunk.
     private func readDirectly(
         _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into plain: UnsafeMutableRawBufferPointer
     ) -> Bool {
-        guard block.shardPayloadBytes > 0, place.storedBytes > 0, place.storedBytes <= Limits.plainChunkBytes,
-            place.offset + place.storedBytes <= block.columnCount * block.shardPayloadBytes
-        else { return false }
+        guard Self.isPlausible(place, in: block) else { return false }
         // A chunk that is stored as it is needs no second buffer.
         let stored = place.codec == .stored ? nil : engine.chunkBuffers.take(place.storedBytes)
         defer { if let stored { engine.chunkBuffers.give(stored) } }
         let target = stored.map { $0.slice(0..<place.storedBytes) } ?? plain
+        return readDirectly(place, block, into: target)
+            && decode(digest, place, UnsafeRawBufferPointer(target), into: plain)
+    }
+
+    /// Whether the stored bytes are where the index says. They are not checked.
+    private func readDirectly(
+        _ place: ChunkPlace, _ block: IndexedBlock, into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
         guard target.count == place.storedBytes else { return false }
         var done = 0
         while done < place.storedBytes {
@@ -98,7 +154,7 @@ struct ChunkReader: Sendable {
             }
             done += count
         }
-        return decode(digest, place, UnsafeRawBufferPointer(target), into: plain)
+        return true
     }
 
     /// Whether the stored bytes could be had from sound cells or rebuilt ones, and yield the chunk.
@@ -108,7 +164,15 @@ struct ChunkReader: Sendable {
     ) throws(StoreError) -> Bool {
         guard place.storedBytes > 0, place.storedBytes <= Limits.plainChunkBytes else { return false }
         let stored = Buffer(byteCount: place.storedBytes)
-        let target = stored.slice(0..<place.storedBytes)
+        return try rebuild(place, block, into: stored.slice(0..<place.storedBytes), &problems) { bytes in
+            decode(digest, place, bytes, into: plain)
+        }
+    }
+
+    private func rebuild(
+        _ place: ChunkPlace, _ block: IndexedBlock, into target: UnsafeMutableRawBufferPointer,
+        _ problems: inout [DamagedShard], _ isRight: (UnsafeRawBufferPointer) -> Bool
+    ) throws(StoreError) -> Bool {
         // The first attempt excludes nobody. When every checksum agrees and the digest does not,
         // somebody's checksums lie too: exclude each row in turn, then pairs, up to the tolerance.
         for excluded in Self.exclusions(of: block) {
@@ -121,7 +185,7 @@ struct ChunkReader: Sendable {
                 if excluded.isEmpty { return false }
                 continue
             }
-            if decode(digest, place, UnsafeRawBufferPointer(target), into: plain) {
+            if isRight(UnsafeRawBufferPointer(target)) {
                 note(reader.problems, block, &problems)
                 for row in excluded {
                     note([row: "its checksums agree with bytes that are wrong"], block, &problems)

@@ -33,15 +33,24 @@ private struct Fold {
         .bind(1, Int64(clamping: commit.record.number.value)).bind(2, Int64(clamping: commit.record.epoch.counter))
         .bind(3, Index.bytes(of: commit.record.epoch.writer)).bind(4, Int64(clamping: last.name.number.value))
         .bind(5, Index.bytes(of: last.name.id)).run()
-        for block in commit.blocks { try apply(block, of: commit.record.number) }
-        // Facts about keys after all blocks: a record may speak of another block of its commit.
+        var refs: [BlockRef] = []
+        for block in commit.blocks { refs.append(try apply(block, of: commit.record.number)) }
+        // Facts about keys after all blocks: a record may speak of another block of its commit. And what is retired after
+        // all facts: they may have been copied from there.
+        for (block, ref) in zip(commit.blocks, refs) {
+            for record in block.contents?.records ?? [] { try apply(record, in: ref) }
+        }
         for block in commit.blocks {
-            for record in block.contents?.records ?? [] { try apply(record) }
+            for record in block.contents?.records ?? [] {
+                if case .retired(let retired) = record.record { try apply(retired) }
+            }
         }
     }
 
-    private mutating func apply(_ block: AcceptedBlock, of commit: CommitNumber) throws(StoreError) {
-        if let known = try Index.block(named: block.name, connection), !known.isUnknown { return }
+    private mutating func apply(
+        _ block: AcceptedBlock, of commit: CommitNumber
+    ) throws(StoreError) -> BlockRef {
+        if let known = try Index.block(named: block.name, connection), !known.isUnknown { return known.ref }
         try remove(block: block.name)
         let firstChunk = try connection.statement("SELECT coalesce(max(id), 0) + 1 FROM chunks")
         _ = try firstChunk.step()
@@ -62,6 +71,7 @@ private struct Fold {
                 shards: block.shards, damaged: []), connection)
         totals.blocks += 1
         totals.shardBytes += Int64(block.shards.count) * Int64(block.shardPayloadBytes)
+        if IndexedBlock.isSmall(block.shardPayloadBytes, block.columnCount) { totals.smallBlocks += 1 }
         let insert = try connection.statement("INSERT INTO chunks (id, tag, value) VALUES (?, ?, ?)")
         for (offset, chunk) in chunks.enumerated() {
             try insert.bind(1, first + Int64(offset)).bind(2, Index.tag(of: chunk.digest))
@@ -70,40 +80,43 @@ private struct Fold {
             totals.uniquePlainBytes += Int64(chunk.plainBytes)
             totals.chunkStoredBytes += Int64(chunk.storedBytes)
         }
+        return ref
     }
 
-    private mutating func apply(_ record: IdentifiedRecord) throws(StoreError) {
+    private mutating func apply(_ record: IdentifiedRecord, in ref: BlockRef) throws(StoreError) {
         if let change = ObjectChange(record) { try Index.note(change, connection) }
         switch record.record {
-        case .put(let put): try insert(record.identity, put.key, .put(put))
+        case .put(let put): try insert(record.identity, put.key, .put(put), in: ref)
         case .delete where Mutant.isActive(.deleteNotFolded): break
-        case .delete(let delete): try insert(record.identity, delete.key, .delete(delete))
-        case .purge(let purge): try apply(purge)
+        case .delete(let delete): try insert(record.identity, delete.key, .delete(delete), in: ref)
+        case .purge(let purge): try apply(purge, in: ref)
         case .profile(let profile): try apply(profile)
-        case .retired(let retired): try apply(retired)
-        case .configuration, .commit: break
+        case .configuration, .commit, .retired: break
         }
     }
 
     private mutating func insert(
-        _ identity: RecordIdentity, _ key: Key, _ content: IndexedVersion.Content
+        _ identity: RecordIdentity, _ key: Key, _ content: IndexedVersion.Content, in ref: BlockRef
     ) throws(StoreError) {
         if let known = try Index.version(of: key, identity, connection) {
             guard known.content == content else {
                 throw Index.corrupt("record \(identity) stands in two blocks with different contents")
             }
+            let move = try connection.statement(
+                "UPDATE versions SET block = ?4 WHERE key = ?1 AND number = ?2 AND ordinal = ?3")
+            bind(key, identity, move)
+            try move.bind(4, ref.row).run()
             return
         }
-        let purged = try connection.statement("SELECT 1 FROM purges WHERE key = ? AND number = ? AND ordinal = ?")
-        bind(key, identity, purged)
-        let isPurged = try purged.step()
-        purged.reset()
-        if isPurged { return }
+        if try Index.purge(of: key, identity, connection) != nil {
+            try set(killed: ref, ofPurge: key, identity)
+            return
+        }
         try changing(key) { fold throws(StoreError) in
             let insert = try fold.connection.statement(
-                "INSERT INTO versions (key, number, ordinal, value) VALUES (?, ?, ?, ?)")
+                "INSERT INTO versions (key, number, ordinal, value, block) VALUES (?, ?, ?, ?, ?)")
             fold.bind(key, identity, insert)
-            try insert.bind(4, Index.value(identity, content)).run()
+            try insert.bind(4, Index.value(identity, content)).bind(5, ref.row).run()
             if case .put(let put) = content {
                 fold.totals.versions += 1
                 fold.totals.allVersionsBytes += Int64(clamping: put.byteCount)
@@ -111,15 +124,33 @@ private struct Fold {
         }
     }
 
-    private mutating func apply(_ purge: PurgeRecord) throws(StoreError) {
-        let note = try connection.statement("INSERT OR IGNORE INTO purges (key, number, ordinal) VALUES (?, ?, ?)")
+    private mutating func apply(_ purge: PurgeRecord, in ref: BlockRef) throws(StoreError) {
+        let note = try connection.statement(
+            """
+            INSERT INTO purges (key, number, ordinal, block, killed) VALUES (?, ?, ?, ?, NULL)
+            ON CONFLICT DO UPDATE SET block = excluded.block
+            """)
         bind(purge.key, purge.killed, note)
-        try note.run()
-        guard let known = try Index.version(of: purge.key, purge.killed, connection) else { return }
-        try changing(purge.key) { fold throws(StoreError) in
+        try note.bind(4, ref.row).run()
+        guard let block = try Index.block(ofVersion: purge.key, purge.killed, connection) else { return }
+        try set(killed: block, ofPurge: purge.key, purge.killed)
+        try delete(purge.key, purge.killed)
+    }
+
+    private func set(killed ref: BlockRef, ofPurge key: Key, _ identity: RecordIdentity) throws(StoreError) {
+        let update = try connection.statement(
+            "UPDATE purges SET killed = ?4 WHERE key = ?1 AND number = ?2 AND ordinal = ?3")
+        bind(key, identity, update)
+        try update.bind(4, ref.row).run()
+    }
+
+    /// Removes one version.
+    private mutating func delete(_ key: Key, _ identity: RecordIdentity) throws(StoreError) {
+        guard let known = try Index.version(of: key, identity, connection) else { return }
+        try changing(key) { fold throws(StoreError) in
             let delete = try fold.connection.statement(
                 "DELETE FROM versions WHERE key = ? AND number = ? AND ordinal = ?")
-            fold.bind(purge.key, purge.killed, delete)
+            fold.bind(key, identity, delete)
             try delete.run()
             if let put = known.put {
                 fold.totals.versions -= 1
@@ -158,6 +189,11 @@ private struct Fold {
             }
         }
         for block in retired.blocks { try remove(block: block) }
+        // What their commits said is told by copies alone now, and not all of it.
+        for interval in retired.commits {
+            try connection.statement("DELETE FROM changes WHERE number >= ? AND number <= ?")
+                .bind(1, Int64(clamping: interval.first.value)).bind(2, Int64(clamping: interval.last.value)).run()
+        }
     }
 
     private mutating func remove(block name: BlockName) throws(StoreError) {
@@ -177,9 +213,28 @@ private struct Fold {
         }
         try connection.statement("DELETE FROM chunks WHERE id >= ? AND id < ? + ?")
             .bind(1, first).bind(2, first).bind(3, count).run()
+        try removeRecords(in: block.ref)
         try connection.statement("DELETE FROM blocks WHERE ref = ?").bind(1, block.ref.row).run()
         totals.blocks -= 1
+        if block.isSmall { totals.smallBlocks -= 1 }
         totals.shardBytes -= Int64(block.shards.count) * Int64(block.shardPayloadBytes)
+    }
+
+    /// A record is real while a block holds it. What was not copied from here is not needed any more: purges whose
+    /// versions are gone, and versions whose purges this index has not seen.
+    private mutating func removeRecords(in ref: BlockRef) throws(StoreError) {
+        let held = try connection.statement("SELECT key, number, ordinal FROM versions WHERE block = ?")
+            .bind(1, ref.row)
+        var versions: [(Key, RecordIdentity)] = []
+        while try held.step() {
+            guard let key = try? Key(held.bytes(0)), let commit = UInt64(exactly: held.integer(1)),
+                let ordinal = UInt32(exactly: held.integer(2))
+            else { throw Index.corrupt("a version's key") }
+            versions.append((key, RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)))
+        }
+        for (key, identity) in versions { try delete(key, identity) }
+        try connection.statement("DELETE FROM purges WHERE block = ?").bind(1, ref.row).run()
+        try connection.statement("UPDATE purges SET killed = NULL WHERE killed = ?").bind(1, ref.row).run()
     }
 
     private func refs(from first: BlockNumber, to last: BlockNumber) throws(StoreError) -> [BlockRef] {

@@ -33,6 +33,25 @@ extension Index {
         }
     }
 
+    /// Blocks with a number in the closed interval, in number order.
+    func blocks(from first: BlockNumber, to last: BlockNumber) throws(StoreError) -> [IndexedBlock] {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement(
+                Self.columns + "WHERE number >= ? AND number <= ? ORDER BY number, id")
+            statement.bind(1, Int64(clamping: first.value)).bind(2, Int64(clamping: last.value))
+            return try Self.blocks(statement, connection)
+        }
+    }
+
+    /// Whether a commit has another block than its last one, `end`, that is not among `going`.
+    func hasSibling(of end: IndexedBlock, outside going: Set<BlockName>) throws(StoreError) -> Bool {
+        // A commit has at most so many, and a writer numbers them one after the other.
+        let lowest = end.name.number.value - min(end.name.number.value, UInt64(Limits.blocksPerCommit))
+        return try blocks(from: BlockNumber(lowest), to: end.name.number).contains {
+            $0.commit == end.commit && $0.name != end.name && !going.contains($0.name)
+        }
+    }
+
     /// The newest block with a shard on `device` that is not known to be damaged; among the newest 4,096
     /// blocks, so that opening a store never scans it.
     func newestBlock(on device: DeviceID) throws(StoreError) -> (block: IndexedBlock, row: Row)? {

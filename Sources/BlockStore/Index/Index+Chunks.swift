@@ -17,20 +17,35 @@ extension Index {
         return places
     }
 
-    /// The chunks of a block, in the order packed.
-    func chunks(in ref: BlockRef) throws(StoreError) -> [(digest: Digest, place: ChunkPlace)] {
+    /// Every place that holds the chunk `digest`, the newest first, each with the chunk's number in this index.
+    func numberedPlaces(of digest: Digest) throws(StoreError) -> [(number: Int, place: ChunkPlace)] {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement("SELECT id, value FROM chunks WHERE tag = ? ORDER BY id DESC")
+                .bind(1, Self.tag(of: digest))
+            defer { statement.reset() }
+            var places: [(number: Int, place: ChunkPlace)] = []
+            while try statement.step() {
+                let (found, place) = try Self.chunk(statement.bytes(1))
+                if found == digest { places.append((Int(statement.integer(0)), place)) }
+            }
+            return places
+        }
+    }
+
+    /// The chunks of a block, in the order packed. Their numbers in this index ascend by one.
+    func chunks(in ref: BlockRef) throws(StoreError) -> [(number: Int, digest: Digest, place: ChunkPlace)] {
         try read { connection throws(StoreError) in
             let statement = try connection.statement(
                 """
-                SELECT chunks.value FROM blocks JOIN chunks
+                SELECT chunks.id, chunks.value FROM blocks JOIN chunks
                 ON chunks.id >= first_chunk AND chunks.id < first_chunk + chunk_count
                 WHERE ref = ? ORDER BY chunks.id
                 """
             ).bind(1, ref.row)
-            var result: [(digest: Digest, place: ChunkPlace)] = []
+            var result: [(number: Int, digest: Digest, place: ChunkPlace)] = []
             while try statement.step() {
-                let (digest, place) = try Self.chunk(statement.bytes(0))
-                result.append((digest, place))
+                let (digest, place) = try Self.chunk(statement.bytes(1))
+                result.append((Int(statement.integer(0)), digest, place))
             }
             return result
         }

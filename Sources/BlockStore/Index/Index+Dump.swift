@@ -23,7 +23,7 @@ extension Index {
             last = end.name
             for block in page {
                 lines.append("block \(block.name.number) \(block.name.id) \(block.profile) \(block.payloadBytes)")
-                for (digest, place) in try chunks(in: block.ref) {
+                for (_, digest, place) in try chunks(in: block.ref) {
                     lines.append("chunk \(digest) \(block.name.id) \(place.offset) \(place.storedBytes)")
                 }
             }

@@ -43,6 +43,16 @@ extension Index {
         }
     }
 
+    /// Differs from that of every index in which other rows have the same ids.
+    func generation() throws(StoreError) -> [UInt8] {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement("SELECT value FROM meta WHERE id = 2")
+            defer { statement.reset() }
+            guard try statement.step() else { throw Self.corrupt("it has no generation") }
+            return statement.bytes(0)
+        }
+    }
+
     /// The commit folded under `number`.
     func commitBlock(_ number: CommitNumber) throws(StoreError) -> BlockName? {
         try read { connection throws(StoreError) in
@@ -151,6 +161,7 @@ extension Index {
                 ] {
                     try connection.run("DELETE FROM \(table)")
                 }
+                try connection.run("INSERT INTO meta (id, value) VALUES (2, randomblob(16))")
             }
         }
     }

@@ -28,6 +28,41 @@ extension Index {
         return try version(statement)
     }
 
+    /// The block that the version's record stands in now; nil when there is no such version.
+    static func block(
+        ofVersion key: Key, _ identity: RecordIdentity, _ connection: Connection
+    ) throws(StoreError) -> BlockRef? {
+        let statement = try connection.statement(
+            "SELECT block FROM versions WHERE key = ? AND number = ? AND ordinal = ?"
+        ).bind(1, key.bytes).bind(2, Int64(clamping: identity.commit.value)).bind(3, Int64(identity.ordinal))
+        defer { statement.reset() }
+        return try statement.step() ? BlockRef(row: statement.integer(0)) : nil
+    }
+
+    func block(ofVersion key: Key, _ identity: RecordIdentity) throws(StoreError) -> BlockRef? {
+        try read { connection throws(StoreError) in try Self.block(ofVersion: key, identity, connection) }
+    }
+
+    /// Where the record that purges a version of `key` stands now, and where the record that it kills does: in no block any
+    /// more when nil. Nil when nothing purges that version.
+    static func purge(
+        of key: Key, _ killed: RecordIdentity, _ connection: Connection
+    ) throws(StoreError) -> (block: BlockRef, killed: BlockRef?)? {
+        let statement = try connection.statement(
+            "SELECT block, coalesce(killed, 0) FROM purges WHERE key = ? AND number = ? AND ordinal = ?"
+        ).bind(1, key.bytes).bind(2, Int64(clamping: killed.commit.value)).bind(3, Int64(killed.ordinal))
+        defer { statement.reset() }
+        guard try statement.step() else { return nil }
+        let block = statement.integer(1)
+        return (BlockRef(row: statement.integer(0)), block == 0 ? nil : BlockRef(row: block))
+    }
+
+    func purge(
+        of key: Key, _ killed: RecordIdentity
+    ) throws(StoreError) -> (block: BlockRef, killed: BlockRef?)? {
+        try read { connection throws(StoreError) in try Self.purge(of: key, killed, connection) }
+    }
+
     /// All versions of `key`, the newest first.
     func versions(of key: Key) throws(StoreError) -> [IndexedVersion] {
         try read { connection throws(StoreError) in

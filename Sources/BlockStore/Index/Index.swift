@@ -111,9 +111,11 @@ public final class Index: Sendable {
     }
 }
 
-/// The tables.
+/// The tables. A version's `block`, and a purge's, is the block that its record stands in now; a purge's `killed` the one in
+/// which the record that it kills stands, null when that is in no block any more. Row 2 of `meta` is drawn anew whenever the
+/// index is made anew: row ids are of this index alone.
 enum Schema {
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
     /// The tables as a new index has them.
     static let expected: String? = {
@@ -147,14 +149,18 @@ enum Schema {
         CREATE INDEX chunks_by_tag ON chunks (tag);
         CREATE TABLE versions (
             key BLOB NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL, value BLOB NOT NULL,
-            PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
+            block INTEGER NOT NULL, PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
+        CREATE INDEX versions_by_block ON versions (block);
         CREATE TABLE purges (
             key BLOB NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-            PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
+            block INTEGER NOT NULL, killed INTEGER, PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;
+        CREATE INDEX purges_by_block ON purges (block);
+        CREATE INDEX purges_by_killed ON purges (killed);
         CREATE TABLE changes (
             number INTEGER NOT NULL, ordinal INTEGER NOT NULL, value BLOB NOT NULL,
             PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
-        PRAGMA user_version=2;
+        INSERT INTO meta (id, value) VALUES (2, randomblob(16));
+        PRAGMA user_version=3;
         COMMIT;
         """
 }

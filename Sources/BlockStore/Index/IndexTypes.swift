@@ -70,6 +70,13 @@ struct IndexedBlock: Sendable, Hashable {
     var damaged: Set<Row>
 
     var columns: Range<Int> { firstColumn..<(firstColumn + columnCount) }
+
+    /// Sealed early, with less than a quarter of what it could hold: fit to be merged with others.
+    var isSmall: Bool { Self.isSmall(shardPayloadBytes, columnCount) }
+
+    static func isSmall(_ shardPayloadBytes: Int, _ columnCount: Int) -> Bool {
+        shardPayloadBytes < Limits.fullShardBytes(columns: columnCount) / 4
+    }
 }
 
 /// Where a chunk's stored bytes are.
@@ -121,9 +128,11 @@ struct IndexTotals: Sendable, Hashable {
     var blocks: Int64 = 0
     /// Payload of all shards that are somewhere.
     var shardBytes: Int64 = 0
+    /// Blocks that were sealed early, with little in them.
+    var smallBlocks: Int64 = 0
 
     static let fields: [any WritableKeyPath<IndexTotals, Int64> & Sendable] = [
         \.objects, \.versions, \.logicalBytes, \.allVersionsBytes, \.chunks, \.uniquePlainBytes, \.chunkStoredBytes,
-        \.blocks, \.shardBytes,
+        \.blocks, \.shardBytes, \.smallBlocks,
     ]
 }

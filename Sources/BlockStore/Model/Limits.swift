@@ -18,6 +18,11 @@ enum Limits {
     static let turnNanoseconds: UInt64 = 1_000_000_000
     /// And lets go of them for so long in between. Whoever waits looks every 50 ms.
     static let pauseNanoseconds: UInt64 = 120_000_000
+    /// A collection copies so many bytes in one commit, of so many blocks.
+    static let collectedBytes = 64 << 20
+    static let collectedBlocks = 2048
+    /// Whoever closes a store that has more small blocks than this merges some.
+    static let smallBlocks = 1024
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 

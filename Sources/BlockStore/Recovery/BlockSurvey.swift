@@ -82,11 +82,23 @@ final class BlockSurvey: CommitEvidence {
             for record in found.contents?.records ?? [] {
                 // A commit record counts only in the block it names last: copies make nothing real.
                 if case .commit(let commit) = record.record, commit.blocks.last?.name == name {
-                    return CommitGraph.Node(record: commit, block: name)
+                    return CommitGraph.Node(record: commit, block: name, retired: retired(by: commit))
                 }
             }
             return nil
         }
+    }
+
+    /// What the commit itself says is retired.
+    private func retired(by commit: CommitRecord) -> RetiredRecord? {
+        for block in commit.blocks.reversed() {
+            for record in blocks[block.name]?.contents?.records ?? [] {
+                if case .retired(let retired) = record.record, record.identity.commit == commit.number {
+                    return retired
+                }
+            }
+        }
+        return nil
     }
 
     func namedRows(of block: BlockName) -> Set<Row> {

@@ -26,6 +26,8 @@ struct CommitGraph {
     struct Node: Sendable {
         let record: CommitRecord
         let block: BlockName
+        /// What the commit says is retired, all that was before included; nil when it changes nothing of it.
+        var retired: RetiredRecord?
     }
 
     /// One step of the chain from the root to the head.
@@ -51,6 +53,7 @@ struct CommitGraph {
     let root: CommitHead
     private let nodes: [BlockName: Node]
     private let evidence: any CommitEvidence
+    /// As of the root.
     private let retired: RetiredRecord?
     /// Devices in service were asked; a row may hide on any other.
     private let inService: Set<DeviceID>
@@ -71,7 +74,7 @@ struct CommitGraph {
         var outcome = Outcome()
         var remaining = Set(nodes.values.filter { $0.record.number > root.number && reachesRoot($0) }.map(\.block))
         while outcome.acceptedLeaf == nil, outcome.doubtful.isEmpty {
-            let tied = highestLeaves(of: remaining)
+            let tied = withoutRemnants(highestLeaves(of: remaining))
             if tied.isEmpty { break }
             let judged = tied.map { (node: $0, verdict: judge($0)) }
             let possible = judged.filter { $0.verdict != .void }
@@ -96,24 +99,57 @@ struct CommitGraph {
         }
         let onChain = Set(outcome.chain.map(Self.block(of:)))
         let doubtful = Set(outcome.doubtful.map(\.block))
+        let gone = outcome.acceptedLeaf.map { governingRetired(of: $0) } ?? retired
         outcome.offChain = nodes.values
             .filter { node in
                 node.record.number > root.number && !onChain.contains(node.block) && !doubtful.contains(node.block)
+                    && gone?.redundancy(of: node.record.number) == nil
             }
             .sorted { ($0.record.number, $0.block) < ($1.record.number, $1.block) }
         outcome.bypassed = outcome.offChain.filter { mayBeAcknowledged($0, absent: false) }
         return outcome
     }
 
-    /// The leaves with the highest epoch counter: several only where two writers drew the same one.
+    /// The leaves with the highest epoch counter: several only where two writers drew the same one, or where one collected.
     private func highestLeaves(of remaining: Set<BlockName>) -> [Node] {
-        let parents = Set(remaining.compactMap { nodes[$0].flatMap { nodeBelow($0.record)?.block } })
-        let leaves = remaining.subtracting(parents).compactMap { nodes[$0] }
+        var leaves: [Node] = []
+        var covered: Set<BlockName> = []
+        let downwards = remaining.compactMap { nodes[$0] }.sorted {
+            ($0.record.number, $0.block) > ($1.record.number, $1.block)
+        }
+        for node in downwards where !covered.contains(node.block) {
+            leaves.append(node)
+            var walk = Walk(from: node)
+            while let next = nodeBelow(walk) {
+                covered.insert(next.block)
+                walk.step(to: next)
+            }
+        }
         if Mutant.isActive(.leavesJudgedInOrder) {
             return Array(leaves.sorted { $0.block < $1.block }.prefix(1))
         }
         guard let highest = leaves.map(\.record.epoch.counter).max() else { return [] }
         return leaves.filter { $0.record.epoch.counter == highest }.sorted { $0.block < $1.block }
+    }
+
+    /// Of commits that one writer made redundant later, files may be left. They are no rivals of what replaced them; should
+    /// that turn out void, they are leaves like others.
+    private func withoutRemnants(_ leaves: [Node]) -> [Node] {
+        if leaves.count < 2 || Mutant.isActive(.remnantTakenForLeaf) { return leaves }
+        let sets = leaves.map { governingRetired(of: $0) }
+        return leaves.filter { leaf in
+            !zip(leaves, sets).contains { other, retired in
+                other.record.number > leaf.record.number && other.record.epoch == leaf.record.epoch
+                    && retired?.redundancy(of: leaf.record.number) != nil
+            }
+        }
+    }
+
+    /// What is retired for whoever takes `leaf` for the head.
+    func governingRetired(of leaf: Node) -> RetiredRecord? {
+        var walk = Walk(from: leaf)
+        while walk.retired == nil, let next = nodeBelow(walk) { walk.step(to: next) }
+        return walk.retired ?? retired
     }
 
     private func judge(_ node: Node) -> Verdict {
@@ -134,55 +170,71 @@ struct CommitGraph {
         }
     }
 
-    /// The commit below, which may be missing. Redundant commits are stepped over.
-    private func parent(of record: CommitRecord) -> (number: CommitNumber, block: BlockName)? {
+    /// A walk down from a commit. What the topmost retired record on the way says counts for everything below it.
+    private struct Walk {
+        var node: Node
+        var retired: RetiredRecord?
+
+        init(from node: Node) {
+            self.node = node
+            retired = node.retired
+        }
+
+        mutating func step(to node: Node) {
+            self.node = node
+            if retired == nil { retired = node.retired }
+        }
+    }
+
+    /// The commit below, which may be missing. Redundant commits are stepped over, found or not: what is left of them counts
+    /// for nothing.
+    private func parent(of walk: Walk) -> (number: CommitNumber, block: BlockName)? {
+        let record = walk.node.record
         guard let previous = record.previous, record.number.value > 1 else { return nil }
         let number = CommitNumber(record.number.value - 1)
-        if nodes[previous] == nil, previous != root.block,
-            let interval = retired?.commits.first(where: { $0.first <= number && number <= $0.last })
-        {
-            guard interval.first.value > 1 else { return nil }
+        if previous != root.block, let interval = (walk.retired ?? retired)?.redundancy(of: number) {
+            guard interval.first.value > 1 else { return (CommitHead.none.number, CommitHead.none.block) }
             return (CommitNumber(interval.first.value - 1), interval.below)
         }
         return (number, previous)
     }
 
     /// The next whole commit below: the parent, or, where that is missing, what stands in for it.
-    private func nodeBelow(_ record: CommitRecord) -> Node? {
-        guard let below = parent(of: record), below.number > root.number else { return nil }
+    private func nodeBelow(_ walk: Walk) -> Node? {
+        guard let below = parent(of: walk), below.number > root.number else { return nil }
         if let node = nodes[below.block], node.record.number == below.number { return node }
-        return substitute(below: below.number, under: record.epoch)
+        return substitute(below: below.number, under: walk.node.record.epoch)
     }
 
     /// The steps above the root that lead to `leaf`, ascending.
     private func chain(to leaf: Node) -> [Step] {
         var steps: [Step] = [.commit(leaf)]
-        var record = leaf.record
-        while let below = parent(of: record), below.number > root.number {
+        var walk = Walk(from: leaf)
+        while let below = parent(of: walk), below.number > root.number {
             if let node = nodes[below.block], node.record.number == below.number {
                 steps.append(.commit(node))
-                record = node.record
+                walk.step(to: node)
             } else {
                 steps.append(.missing(number: below.number, block: below.block))
                 // The walk goes on at the next lower number that is whole.
-                guard let next = substitute(below: below.number, under: record.epoch) else { break }
+                guard let next = substitute(below: below.number, under: walk.node.record.epoch) else { break }
                 steps.append(.commit(next))
-                record = next.record
+                walk.step(to: next)
             }
         }
         return steps.reversed()
     }
 
     func reachesRoot(_ node: Node) -> Bool {
-        var record = node.record
-        while let below = parent(of: record) {
+        var walk = Walk(from: node)
+        while let below = parent(of: walk) {
             if below.number <= root.number {
                 return below.number < root.number || below.block == root.block
             }
             if let next = nodes[below.block], next.record.number == below.number {
-                record = next.record
-            } else if let next = substitute(below: below.number, under: record.epoch) {
-                record = next.record
+                walk.step(to: next)
+            } else if let next = substitute(below: below.number, under: walk.node.record.epoch) {
+                walk.step(to: next)
             } else {
                 return true
             }

@@ -31,15 +31,36 @@ struct Recovery {
 
     /// - Throws: `.indexDamaged` when the index is of another history than the shards: it must be rebuilt.
     func run() throws(StoreError) -> Result {
+        let hadIndex = try index.state() != nil
+        var result = try catchUp(listingWhole: [])
+        result.hadIndex = hadIndex
+        // Only now: what the index expected before may have been collected.
+        let rolledBack = try hadIndex ? findRolledBack() : []
+        guard !rolledBack.isEmpty else { return result }
+        let whole = try catchUp(listingWhole: Set(rolledBack))
+        result.state = whole.state
+        result.highestBlock = max(result.highestBlock, whole.highestBlock)
+        result.highestEpoch = max(result.highestEpoch, whole.highestEpoch)
+        result.doubtful += whole.doubtful.filter { !result.doubtful.contains($0) }
+        result.bypassed += whole.bypassed.filter { !result.bypassed.contains($0) }
+        result.hasUndecided = result.hasUndecided || whole.hasUndecided
+        result.missing += whole.missing
+        result.foldedCommits += whole.foldedCommits
+        result.rolledBack = rolledBack
+        result.isUnchanged = false
+        return result
+    }
+
+    /// Finds, judges and folds what lies beyond the index.
+    private func catchUp(listingWhole: Set<DeviceID>) throws(StoreError) -> Result {
         let known = try index.state()
         let root = known?.head ?? .none
         let epochs = readEpochs()
-        let rolledBack = try known == nil ? [] : findRolledBack()
-        let survey = try surveyDevices(known, listingWhole: Set(rolledBack))
+        let survey = try surveyDevices(known, listingWhole: listingWhole)
         if let newer = survey.unsupported { throw newer }
         if let known { try requireSameHistory(known, survey) }
         let graph = CommitGraph(
-            root: root, nodes: survey.commits, evidence: survey, retired: known?.retired ?? Self.retired(in: survey),
+            root: root, nodes: survey.commits, evidence: survey, retired: known?.retired,
             inService: Set(devices.inService))
         let outcome = graph.resolve()
         var state = known
@@ -47,8 +68,6 @@ struct Recovery {
             state: try fold(outcome.chain, survey, &state, root), highestBlock: highest(survey, known),
             highestEpoch: highestEpoch(epochs, survey, known), isUnchanged: false)
         result.foldedCommits = outcome.chain.count
-        result.hadIndex = known != nil
-        result.rolledBack = rolledBack
         result.doubtful = outcome.doubtful.map { CommitSummary($0, survey) }
         result.bypassed = try outcome.bypassed.map(offChainSummary(survey)).compactMap { $0 }
         result.hasUndecided = outcome.offChain.contains { $0.record.number > result.state.head.number }
@@ -57,7 +76,7 @@ struct Recovery {
             return nil
         }
         result.isUnchanged =
-            survey.blocks.isEmpty && survey.unreadable.isEmpty && rolledBack.isEmpty
+            survey.blocks.isEmpty && survey.unreadable.isEmpty
             && epochs.allSatisfy { $0.value == result.state.epoch }
         return result
     }
@@ -125,6 +144,10 @@ struct Recovery {
                 devices.fail(id, error)
             }
         }
+        if let retired = known?.retired {
+            // Left behind where a device was away, or a collection was cut off: it contributes nothing.
+            listing.removeAll { shard, _ in retired.holds(shard) }
+        }
         if let known {
             // What the index knows needs no reading; a name that only looks known is read.
             var expected: [ShardName: IndexedBlock] = [:]
@@ -175,7 +198,9 @@ struct Recovery {
                 let count = try? devices.device(id)?.byteCount(of: ShardName(block.name, row))
                 return count ?? nil != nil
             }
-            if !here.isEmpty, found.isEmpty, here.count > block.profile.tolerance {
+            // Another home may have gone on, and collected it.
+            let isCollected = survey.commits.contains { $0.retired?.redundancy(of: known.head.number) != nil }
+            if !isCollected, !here.isEmpty, found.isEmpty, here.count > block.profile.tolerance {
                 throw Index.corrupt("its newest commit, \(known.head.number), stands on no device")
             }
         }
@@ -196,30 +221,17 @@ struct Recovery {
         }
     }
 
-    /// The retired set carried by the newest commit found.
-    private static func retired(in survey: BlockSurvey) -> RetiredRecord? {
-        var newest: (RecordIdentity, RetiredRecord)?
-        for found in survey.blocks.values {
-            for record in found.contents?.records ?? [] {
-                guard case .retired(let retired) = record.record, record.identity > newest?.0 ?? Self.lowest else {
-                    continue
-                }
-                newest = (record.identity, retired)
-            }
-        }
-        return newest?.1
-    }
-
-    private static let lowest = RecordIdentity(commit: .none, ordinal: 0)
-
     /// Folds the chain into the index.
     private func fold(
         _ chain: [CommitGraph.Step], _ survey: BlockSurvey, _ state: inout IndexState?, _ root: CommitHead
     ) throws(StoreError) -> IndexState {
         var batch: [AcceptedCommit] = []
+        let retired = chain.reversed().lazy.compactMap { step in
+            if case .commit(let node) = step { node.retired } else { nil }
+        }.first
         for (position, step) in chain.enumerated() {
             guard case .commit(let node) = step else { continue }
-            let commit = accepted(node, survey)
+            let commit = accepted(node, survey, without: retired)
             for block in commit.blocks {
                 for record in block.contents?.records ?? [] {
                     switch record.record {
@@ -261,10 +273,13 @@ struct Recovery {
         return final
     }
 
-    private func accepted(_ node: CommitGraph.Node, _ survey: BlockSurvey) -> AcceptedCommit {
+    /// What a commit adds, without the blocks that a later one retired.
+    private func accepted(
+        _ node: CommitGraph.Node, _ survey: BlockSurvey, without retired: RetiredRecord?
+    ) -> AcceptedCommit {
         AcceptedCommit(
             record: node.record,
-            blocks: node.record.blocks.map { block in
+            blocks: node.record.blocks.filter { retired?.holds($0.name) != true }.map { block in
                 let found = survey.blocks[block.name]
                 return AcceptedBlock(
                     name: block.name, profile: block.profile,
@@ -308,6 +323,8 @@ public struct CommitSummary: Sendable, Hashable {
         var keys: Set<Key> = []
         for block in node.record.blocks {
             for record in survey.blocks[block.name]?.contents?.records ?? [] {
+                // A collection's commit also carries what others said.
+                guard record.identity.commit == node.record.number else { continue }
                 switch record.record {
                 case .put(let put): keys.insert(put.key)
                 case .delete(let delete): keys.insert(delete.key)

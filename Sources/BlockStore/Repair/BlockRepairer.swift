@@ -79,7 +79,7 @@ struct BlockRepairer {
         // Nothing to read where nothing can be written.
         guard !places.isEmpty else { return outcome }
         do throws(StoreError) {
-            let contents = try contents(of: block)
+            let contents = try engine.head(of: block, to: "repair")
             let shardBytes = block.shardPayloadBytes
             let payload = shardBytes > 0 ? engine.blockBuffers.take(atLeast: shardBytes * block.columnCount) : nil
             defer { if let payload { engine.blockBuffers.give(payload) } }
@@ -96,25 +96,6 @@ struct BlockRepairer {
             outcome.errors.append(error.description)
         }
         return outcome
-    }
-
-    /// The table of contents from any sound shard.
-    private func contents(of block: IndexedBlock) throws(StoreError) -> ShardHead {
-        var problem: StoreError?
-        for row in Set(block.shards.keys).union(block.profile.rows).sorted() {
-            let name = ShardName(block.name, row)
-            guard let device = engine.locate(name, expectedOn: block.shards[row]) else { continue }
-            do throws(StoreError) {
-                let head = try ShardReader.head(of: name, on: device, storeID: engine.storeID)
-                guard head.header.block == block.name else { continue }
-                return head
-            } catch {
-                problem = error
-            }
-        }
-        throw StoreError(
-            .lost, "repair block \(block.name)",
-            detail: problem.map(\.description) ?? "no shard of it was found on the devices in service")
     }
 
     /// Reads all data, rebuilt where needed, and proves it by the chunks' checksums. When cells agree and

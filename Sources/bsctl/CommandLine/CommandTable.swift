@@ -114,6 +114,12 @@ enum CommandTable {
             "scrub", "read and check every byte of every shard", synopsis: ["bsctl scrub [--repair]"],
             options: [Options.repair], operands: 0...0, run: RepairCommands.scrub),
         Command(
+            "collect", "free what no version needs, and merge small blocks",
+            synopsis: ["bsctl collect [--full] [--max-bytes SIZE] [--dry-run]"],
+            options: [Options.full, Options.maximumBytes, Options.dryRun], operands: 0...0,
+            examples: ["bsctl collect --dry-run", "bsctl collect --max-bytes 10GiB", "bsctl collect --full"],
+            run: CollectCommands.collect),
+        Command(
             "index rebuild", "make the index again from the shards alone", synopsis: ["bsctl index rebuild"],
             operands: 0...0, run: RepairCommands.rebuildIndex),
         Command(

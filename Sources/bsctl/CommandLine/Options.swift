@@ -44,6 +44,10 @@ enum Options {
     static let versions = Option("versions", "old versions and delete markers too")
     static let dryRun = Option("dry-run", "only say what would be done")
 
+    static let full = Option("full", "also what saves little: as if it had never been there")
+    static let maximumBytes = Option(
+        "max-bytes", "SIZE", .size(1 << 20...1 << 50), "stop when so much was copied; the next run goes on")
+
     static let repair = Option("repair", "and repair what is bad")
     static let abandon = Option("abandon", "say goodbye to what may have been acknowledged and cannot be read")
 
