@@ -16,6 +16,8 @@ struct SimMain {
     private var longRun: (() -> Bool)?
     private var isCrashPoints = false
     private var isThorough = false
+    /// Workloads whose names begin with this.
+    private var workload = ""
 
     static func main() {
         var sim = SimMain()
@@ -53,6 +55,7 @@ struct SimMain {
             case "--patterns": longRun = LongRuns.patterns
             case "--crash-points": isCrashPoints = true
             case "--thorough": isThorough = true
+            case "--workload": workload = rest.popFirst() ?? ""
             case "--mutant":
                 let name = rest.popFirst() ?? ""
                 mutant = Mutant.allCases.first { "\($0)" == name }
@@ -122,7 +125,7 @@ struct SimMain {
         let start = Date()
         var total = CrashPoints.Count()
         var broken = 0
-        for workload in Workload.all {
+        for workload in Workload.all where workload.name.hasPrefix(self.workload) {
             do {
                 let count = try CrashPoints.run(workload, isThorough: isThorough)
                 total.steps += count.steps

@@ -27,7 +27,8 @@ public enum CrashPoints {
     /// - Throws: `BrokenPromise` with the step, the policy and what happened.
     @discardableResult
     public static func run(_ workload: Workload, every stride: Int = 1, isThorough: Bool = false) throws -> Count {
-        let base = try StoreModel(seed: 1, devices: 5, profile: "rs:2+2")
+        let base = try StoreModel(
+            seed: 1, devices: 5, profile: "rs:2+2", largestShardBytes: workload.largestShardBytes)
         try workload.prepare(base)
         try base.check()
         let whole = try base.fork(seed: 2)

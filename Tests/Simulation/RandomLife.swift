@@ -25,13 +25,16 @@ public struct RandomLife: Sendable {
         static let later: [Action] = [.copy, .move, .restore, .purge, .putIfAbsent, .putIfUnchanged, .moveDuring]
         private static let latest: [Action] = [.collect, .collectDuring, .purgeOld]
 
-        static let wheel = allCases.filter { !later.contains($0) && !latest.contains($0) }.flatMap { Array(repeating: $0, count: $0.weight) }
+        static let wheel = allCases.filter { !later.contains($0) && !latest.contains($0) }.flatMap {
+            Array(repeating: $0, count: $0.weight)
+        }
 
         static let widerWheel = wheel + later.flatMap { Array(repeating: $0, count: 3) }
 
         /// Lives in which space is freed.
         static let collecting =
-            widerWheel + [.collect, .collect, .collect, .collect, .purgeOld, .purgeOld, .collectDuring].flatMap {
+            widerWheel
+            + [.collect, .collect, .collect, .collect, .purgeOld, .purgeOld, .collectDuring].flatMap {
                 Array(repeating: $0, count: 3)
             }
     }
@@ -86,7 +89,9 @@ public struct RandomLife: Sendable {
     public func story() throws -> [String] { try lived().log }
 
     private func lived() throws -> StoreModel {
-        let model = try StoreModel(seed: seed, devices: devices, profile: profile)
+        // Every tenth life has small blocks: what it puts fills several.
+        let model = try StoreModel(
+            seed: seed, devices: devices, profile: profile, largestShardBytes: seed % 10 == 1 ? 16 << 10 : nil)
         do {
             try model.live(steps)
             return model

@@ -47,6 +47,8 @@ final class SimulatedWorld: @unchecked Sendable {
         var absent: Set<String> = []
         /// The home that is in use.
         var homeName = "home"
+        /// Blocks are no larger than this a shard; nil for the usual.
+        var largestShardBytes: Int?
 
         var home: HomeState {
             get { homes[homeName] ?? HomeState() }
@@ -95,9 +97,11 @@ final class SimulatedWorld: @unchecked Sendable {
     var environment: StoreEnvironment { environment(home: state.homeName) }
 
     func environment(home: String) -> StoreEnvironment {
-        StoreEnvironment(
+        var environment = StoreEnvironment(
             home: SimulatedHome(self, home), devices: SimulatedProvider(self), clock: SimulatedClock(self),
             random: random, executor: executor)
+        if let largest = state.largestShardBytes { environment.largestShardBytes = largest }
+        return environment
     }
 
     /// One primitive step that changes something. Throws at the chosen one, and for ever after a crash.

@@ -42,9 +42,11 @@ final class StoreModel {
 
     static let chunkBytes = 4096
 
-    init(seed: UInt64, devices: Int, profile text: String) throws {
+    /// - Parameter largestShardBytes: so that what is put fills several blocks; nil for the usual.
+    init(seed: UInt64, devices: Int, profile text: String, largestShardBytes: Int? = nil) throws {
         profile = try Profile(text)
         world = SimulatedWorld(seed: seed, disks: (1...devices).map { "disk-\($0)" })
+        world.state.largestShardBytes = largestShardBytes
         _ = try Store.create(
             world.environment, devices: (1...devices).map { NewDevice(path: "disk-\($0)") }, profile: profile,
             averageChunkBytes: Self.chunkBytes)

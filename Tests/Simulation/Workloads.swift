@@ -5,6 +5,8 @@ import Foundation
 /// Something a store does, to be cut off anywhere. On five disks with `rs:2+2`.
 public struct Workload: Sendable {
     public let name: String
+    /// Small blocks, so that what is put fills several; nil for the usual.
+    var largestShardBytes: Int?
     /// What was before: not cut off.
     var prepare: @Sendable (StoreModel) throws -> Void = { _ in }
     let run: @Sendable (StoreModel) throws -> Void
@@ -183,6 +185,19 @@ public struct Workload: Sendable {
                 try model.write([.put(key("d"), bytes(5_000, seed: 4))])
                 try model.purge(key("b"), age: 0)
                 try model.collect(isFull: true)
+            }),
+        Workload(
+            name: "collect among blocks that stay", largestShardBytes: 16 << 10,
+            prepare: { model in
+                // One commit of two blocks. The second is garbage later; it has the commit's record, and stays for the first.
+                try model.write([.put(key("a"), bytes(40_000, seed: 1)), .put(key("b"), bytes(20_000, seed: 2))])
+                try model.write([.put(key("b"), bytes(100, seed: 3))])
+                try model.watch([key("a"), key("b")])
+                try model.purge(key("b"), age: 1)
+            },
+            run: { model in
+                try model.collect(isFull: true)
+                try model.rebuildIndex()
             }),
         Workload(
             name: "collect while another process puts what is garbage",

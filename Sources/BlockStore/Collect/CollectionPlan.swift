@@ -46,7 +46,9 @@ struct CollectionPlan {
                     hasUnknown = true
                     continue
                 }
-                if live == nil, !block.isSmall { continue }
+                let isSmall =
+                    block.shardPayloadBytes < engine.environment.fullShardBytes(columns: block.columnCount) / 4
+                if live == nil, !isSmall { continue }
                 var liveBytes = 0
                 for (number, _, place) in try engine.index.chunks(in: block.ref)
                 where live.map({ $0.needed[number] }) ?? true {
@@ -59,7 +61,7 @@ struct CollectionPlan {
                 let room = block.columnCount * block.shardPayloadBytes
                 // Rounded up to the next cache line, the last block of a commit is never quite full.
                 let percent = room == 0 ? 100 : min(100, (liveBytes + 64 * block.columnCount) * 100 / room)
-                if block.isSmall {
+                if isSmall {
                     small.append((candidate, isEnd))
                     if live != nil, liveBytes == 0, room > 0 { chosen.append((0, candidate, isEnd)) }
                 } else if percent < threshold {

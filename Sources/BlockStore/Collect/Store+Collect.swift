@@ -97,14 +97,17 @@ extension Store {
         let rewritten = liveBytes * UInt64(profile.shardCount) / UInt64(profile.dataShards)
         return CollectForecast(
             checkedBlocks: plan.checkedBlocks, blocks: plan.blocks.count, liveBytes: liveBytes,
-            shardBytes: UInt64(plan.shardBytes), freedBytes: UInt64(plan.shardBytes) - min(rewritten, UInt64(plan.shardBytes)),
+            shardBytes: UInt64(plan.shardBytes),
+            freedBytes: UInt64(plan.shardBytes) - min(rewritten, UInt64(plan.shardBytes)),
             heldBytes: try heldBytes)
     }
 
     /// Merges some of the small blocks when there are many, as whoever closes the store after writing does. What goes wrong is
     /// no concern of theirs: the next one tries again.
     func mergeIfMany() {
-        guard let totals = try? engine.index.totals(), totals.smallBlocks > Int64(options.toleratedSmallBlocks) else { return }
+        guard let totals = try? engine.index.totals(), totals.smallBlocks > Int64(options.toleratedSmallBlocks) else {
+            return
+        }
         var report = CollectReport()
         var live: LiveChunks?
         // One batch.
@@ -141,7 +144,9 @@ extension Store {
                 let batch = batch(&rest)
                 let tenure = try startTenure()
                 if Mutant.isActive(.collectedBlocksRemovedFirst) {
-                    for name in batch { if let block = try engine.index.block(named: name) { removeFiles(of: [block], &report) } }
+                    for name in batch {
+                        if let block = try engine.index.block(named: name) { removeFiles(of: [block], &report) }
+                    }
                 }
                 let collector = Collector(engine: engine, tenure: tenure, live: live, hasUnknown: plan.hasUnknown)
                 let outcome = try collector.collect(batch)

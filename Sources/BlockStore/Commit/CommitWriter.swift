@@ -93,7 +93,10 @@ final class CommitWriter {
         guard open == nil else { return }
         if openedNanoseconds == nil { openedNanoseconds = engine.environment.clock.monotonicNanoseconds() }
         try tenure.ensureEpoch()
-        open = OpenBlock(name: tenure.newBlockName(), profile: engine.configuration.profile)
+        let profile = engine.configuration.profile
+        open = OpenBlock(
+            name: tenure.newBlockName(), profile: profile,
+            fullShardBytes: engine.environment.fullShardBytes(columns: profile.dataShards))
     }
 
     /// Sends the open block on its way.
@@ -103,7 +106,8 @@ final class CommitWriter {
         // At most two blocks under way beside the one that fills: memory stays bounded.
         if sealed.count >= 2 { sealed[sealed.count - 2].wait() }
         let (targets, least) = try place(block)
-        sealed.append(BlockStaging(
+        sealed.append(
+            BlockStaging(
                 engine, block, isFull: isFull, targets: targets, leastShards: least,
                 leastLosses: min(leastLosses, block.profile.tolerance)))
     }

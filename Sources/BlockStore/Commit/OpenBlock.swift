@@ -15,10 +15,10 @@ struct OpenBlock {
     private(set) var records: [IdentifiedRecord] = []
     private var contentsBytes = 0
 
-    init(name: BlockName, profile: Profile) {
+    init(name: BlockName, profile: Profile, fullShardBytes: Int) {
         self.name = name
         self.profile = profile
-        fullShardBytes = Limits.fullShardBytes(columns: profile.dataShards)
+        self.fullShardBytes = fullShardBytes
     }
 
     var capacityBytes: Int { fullShardBytes * profile.dataShards }

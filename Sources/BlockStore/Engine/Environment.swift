@@ -5,6 +5,8 @@ public struct StoreEnvironment: Sendable {
     public let clock: any Clock
     public let random: any RandomSource
     public let executor: any Executor
+    /// Blocks are no larger than this a shard. Smaller in simulations, so that a few bytes fill many.
+    var largestShardBytes = Limits.largestShardBytes
 
     public init(
         home: any Home, devices: any DeviceProvider, clock: any Clock, random: any RandomSource,
@@ -16,6 +18,9 @@ public struct StoreEnvironment: Sendable {
         self.random = random
         self.executor = executor
     }
+
+    /// Shard payload of a full block with `columns` data columns.
+    func fullShardBytes(columns: Int) -> Int { min(largestShardBytes, Limits.fullShardBytes(columns: columns)) }
 }
 
 /// The directory with the index and the lock.

@@ -101,10 +101,14 @@ struct ChunkReader: Sendable {
         defer { engine.chunkBuffers.give(plain) }
         let stored = Buffer(byteCount: place.storedBytes)
         let isRight = { (bytes: UnsafeRawBufferPointer) in
-            guard place.codec == .stored else { return decode(digest, place, bytes, into: plain.slice(0..<place.plainBytes)) }
+            guard place.codec == .stored else {
+                return decode(digest, place, bytes, into: plain.slice(0..<place.plainBytes))
+            }
             return bytes.count == place.plainBytes && Workspaces.shared.with { $0.digest(of: bytes) } == digest
         }
-        if readDirectly(place, block, into: stored.bytes), isRight(UnsafeRawBufferPointer(stored.bytes)) { return stored }
+        if readDirectly(place, block, into: stored.bytes), isRight(UnsafeRawBufferPointer(stored.bytes)) {
+            return stored
+        }
         var problems: [DamagedShard] = []
         defer { engine.remember(problems) }
         guard try rebuild(place, block, into: stored.bytes, &problems, isRight) else {

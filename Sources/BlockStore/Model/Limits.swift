@@ -26,8 +26,10 @@ enum Limits {
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 
+    static let largestShardBytes = 8 << 20
+
     /// Shard payload of a full block with `columns` data columns.
     static func fullShardBytes(columns: Int) -> Int {
-        min(8 << 20, (32 << 20) / columns) / cellBytes * cellBytes
+        min(largestShardBytes, (32 << 20) / columns) / cellBytes * cellBytes
     }
 }

@@ -44,9 +44,11 @@ enum CollectCommands {
         if invocation.has(Options.json) {
             return Terminal.print(
                 JSON.object([
-                    ("checkedBlocks", .integer(report.checkedBlocks)), ("retiredBlocks", .integer(report.retiredBlocks)),
+                    ("checkedBlocks", .integer(report.checkedBlocks)),
+                    ("retiredBlocks", .integer(report.retiredBlocks)),
                     ("copiedBytes", .unsigned(report.copiedBytes)), ("freedBytes", .number(Double(report.freedBytes))),
-                    ("removedShards", .integer(report.removedShards)), ("removedStrays", .integer(report.removedStrays)),
+                    ("removedShards", .integer(report.removedShards)),
+                    ("removedStrays", .integer(report.removedStrays)),
                     (
                         "kept",
                         .array(
