@@ -184,4 +184,30 @@ final class ObjectTests: CommandTest {
         }
         expect(2, "get t/a - --at 2 --version 2.0")
     }
+
+    func testPruneKeepsWhatARuleKeeps() throws {
+        makeStore()
+        for round in 1...4 { for key in ["a", "t/b"] { put([UInt8(round)], as: key) } }
+        expect(0, "rm t/b")
+        for (line, words) in [
+            ("prune", "--keep-last"), ("prune --keep-within 30", "30d"), ("prune --keep-within 1year", "30d"),
+            ("prune --keep-last -1", "--keep-last"), ("prune --keep-last 1 x", "too many"),
+        ] {
+            let outcome = expect(2, line)
+            XCTAssertTrue(outcome.complaints.contains(words), "\(line): \(outcome.complaints)")
+        }
+        XCTAssertEqual(expect(0, "prune --keep-within 1h").text, "nothing to prune\n")
+        let dry = try json("prune --keep-last 2 --prefix t/ --dry-run --json")
+        XCTAssertEqual(dry["versions"] as? Int, 2)
+        XCTAssertEqual((dry["wouldPurge"] as? [[String: Any]])?.compactMap { $0["key"] as? String }, ["t/b", "t/b"])
+        XCTAssertEqual(
+            expect(0, "prune --keep-last 2 --prefix t/").text, "purged 2 versions (2 B) of 1 key\n")
+        XCTAssertEqual(try versions("a").count, 4)
+        XCTAssertEqual(try versions("t/b").count, 3)
+        let report = try json("prune --keep-last 0 --keep-within 0s --json")
+        XCTAssertEqual(report["versions"] as? Int, 5)
+        XCTAssertEqual(report["deleteMarkers"] as? Int, 1)
+        XCTAssertEqual(content("a"), [4])
+        expect(3, "versions t/b")
+    }
 }

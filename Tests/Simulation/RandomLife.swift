@@ -10,6 +10,7 @@ public struct RandomLife: Sendable {
         case damageIndex, repair, replaceAndRepair, scrub, rebuildIndex, changeHome, close, collide
         case copy, move, restore, purge, putIfAbsent, putIfUnchanged, moveDuring
         case collect, collectDuring, purgeOld
+        case prune
 
         /// How often, against the others.
         var weight: Int {
@@ -25,12 +26,16 @@ public struct RandomLife: Sendable {
         static let later: [Action] = [.copy, .move, .restore, .purge, .putIfAbsent, .putIfUnchanged, .moveDuring]
         private static let latest: [Action] = [.collect, .collectDuring, .purgeOld]
 
-        static let wheel = allCases.filter { !later.contains($0) && !latest.contains($0) }.flatMap {
+        /// What becomes of versions and of geometry in the course of years.
+        private static let ofYears: [Action] = [.prune]
+
+        static let wheel = allCases.filter { !(later + latest + ofYears).contains($0) }.flatMap {
             Array(repeating: $0, count: $0.weight)
         }
 
         static let widerWheel = wheel + later.flatMap { Array(repeating: $0, count: 3) }
 
+        static let wheelOfYears = wheel + ofYears.flatMap { Array(repeating: $0, count: 3) }
         /// Lives in which space is freed.
         static let collecting =
             widerWheel
@@ -64,10 +69,13 @@ public struct RandomLife: Sendable {
         let local = [("lrc:4+2+1", 8), ("lrc:2+2+1", 5), ("lrc:6+3+1", 10)]
         (profile, devices) = seed % 10 == 9 ? local[Int(seed / 10 % 3)] : usual
         // Likewise: lives of seeds that end in 3 or 6 copy, move, restore, purge and compare as well.
-        // Those of 1, 5 and every third of local parities collect too.
+        // Those of 1, 5 and every third of local parities collect too. Those of 7 prune, and change profiles.
         let collects = [1, 5].contains(seed % 10) || seed % 30 == 19
         let wheel =
-            collects ? Action.collecting : [3, 6].contains(seed % 10) ? Action.widerWheel : Action.wheel
+            collects
+            ? Action.collecting
+            : [3, 6].contains(seed % 10)
+                ? Action.widerWheel : seed % 10 == 7 ? Action.wheelOfYears : Action.wheel
         steps = (1...count).map { number in
             Step(
                 number: number, action: random.pick(wheel), seed: random.next(),
@@ -220,6 +228,7 @@ extension StoreModel {
             endFaults()
         case .restore: try restore(random.pick(keys), age: Int(random.next() % 5))
         case .purge: try purge(random.pick(keys), age: Int(random.next() % 5))
+        case .prune: try prune(keepLast: Int(random.next() % 3), within: random.next() % 3 == 0 ? .seconds(9) : nil)
         case .putIfAbsent: try putIfAbsent(random.pick(keys), randomContent(), randomContent())
         case .putIfUnchanged: try putIfUnchanged(random.pick(keys), randomContent())
         case .collect:

@@ -97,6 +97,41 @@ extension StoreModel {
         }
     }
 
+    /// Prunes; without a time the model knows exactly what goes.
+    func prune(keepLast: Int?, within: Duration? = nil) throws {
+        let keys = Set(contents.keys).union(watched.keys).sorted()
+        try watch(keys)
+        guard !world.isCrashed else { return }
+        note("prune, keep last \(keepLast.map(String.init) ?? "–")\(within.map { ", within \($0)" } ?? "")")
+        var expected: [Key: Set<RecordIdentity>] = [:]
+        for key in keys {
+            // Its own idea of the rules: puts by rank, and a marker for as long as it hides something.
+            var (puts, kept, gone): (Int, [Bool], Set<RecordIdentity>) = (0, [], [])
+            guard let versions = try versionsRead(key) else {
+                if (watched[key] ?? []).isSubset(of: purged[key] ?? []) { continue }
+                return note("… the versions of \(key) do not read now")
+            }
+            for (place, version) in versions.enumerated() {
+                kept.append(version.content != nil && (place == 0 || puts < keepLast ?? 0))
+                puts += version.content == nil ? 0 : 1
+            }
+            for (place, version) in versions.enumerated() where !kept[place] {
+                if version.content == nil, kept[place...].contains(true) { continue }
+                gone.insert(version.version.identity)
+            }
+            expected[key] = gone
+            perhapsPurged[key, default: []].formUnion(gone)
+        }
+        guard !world.isCrashed else { return }
+        let isDone = try perform([]) { () throws(StoreError) in
+            var report = WriteReport()
+            report.debt = try openStore().prune(Retention(keepLast: keepLast, keepWithin: within)).debt
+            return report
+        }
+        guard isDone, within == nil else { return }
+        for (key, gone) in expected { purged[key, default: []].formUnion(gone) }
+    }
+
     /// Purges one version of `key`, and expects the one below where that was the newest.
     @discardableResult
     func purge(_ key: Key, age: Int) throws -> Bool {

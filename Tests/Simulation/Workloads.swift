@@ -139,6 +139,17 @@ public struct Workload: Sendable {
                 try model.write([.put(key("c"), bytes(3_000, seed: 5))])
             }),
         Workload(
+            name: "prune",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(5_000, seed: 1)), .put(key("b"), bytes(300, seed: 2))])
+                try model.write([.put(key("a"), bytes(600, seed: 3)), .put(key("b"), bytes(200, seed: 4))])
+                try model.write([.put(key("a"), bytes(400, seed: 5)), .remove(key("b"))])
+            },
+            run: { model in
+                try model.prune(keepLast: 2)
+                try model.prune(keepLast: 0)
+            }),
+        Workload(
             name: "mv and cp",
             prepare: { model in
                 try model.write([.put(key("a"), bytes(30_000, seed: 1)), .put(key("b"), bytes(700, seed: 2))])

@@ -45,6 +45,7 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case retiredSetForgotten
     case newVersionsUnmarked
     case collectedBlocksRemovedFirst
+    case pruneTakesNewest
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

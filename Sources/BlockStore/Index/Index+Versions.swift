@@ -84,16 +84,7 @@ extension Index {
         prefix: [UInt8], after key: Key?, limit: Int, all: Bool, at moment: Moment? = nil
     ) throws(StoreError) -> (versions: [IndexedVersion], last: Key?) {
         try read { connection throws(StoreError) in
-            // One lower bound, so that each page begins where the last one ended instead of at the prefix.
-            let after = key.flatMap {
-                prefix.lexicographicallyPrecedes($0.bytes) || prefix == $0.bytes ? $0.bytes : nil
-            }
-            let statement = try connection.statement(
-                """
-                SELECT key, number, ordinal, value FROM versions WHERE key \(after == nil ? ">=" : ">") ?
-                ORDER BY key, number DESC, ordinal DESC
-                """
-            ).bind(1, after ?? prefix)
+            let statement = try Self.versions(prefix: prefix, after: key, connection)
             defer { statement.reset() }
             var result: [IndexedVersion] = []
             var last: Key?
@@ -118,6 +109,47 @@ extension Index {
             }
             return (result, nil)
         }
+    }
+
+    /// All versions of keys that begin with `prefix` and come after `key`, in key order, the newest of each first: of as many
+    /// keys as it takes to have `limit` versions.
+    ///
+    /// - Returns: the versions key by key, and the last key; nil when there are no more.
+    func outlines(
+        prefix: [UInt8], after key: Key?, limit: Int
+    ) throws(StoreError) -> (keys: [[VersionOutline]], last: Key?) {
+        try read { connection throws(StoreError) in
+            let statement = try Self.versions(prefix: prefix, after: key, connection)
+            defer { statement.reset() }
+            var keys: [[VersionOutline]] = []
+            var count = 0
+            while try statement.step() {
+                let bytes = statement.bytes(0)
+                guard bytes.starts(with: prefix) else { return (keys, nil) }
+                let isOfLast = keys.last?.last?.key.bytes == bytes
+                if !isOfLast, count >= limit { return (keys, keys.last?.last?.key) }
+                let outline = VersionOutline(try Self.version(statement))
+                count += 1
+                if isOfLast { keys[keys.count - 1].append(outline) } else { keys.append([outline]) }
+            }
+            return (keys, nil)
+        }
+    }
+
+    /// Walks over the versions of the keys after `key`, or from `prefix` on.
+    private static func versions(
+        prefix: [UInt8], after key: Key?, _ connection: Connection
+    ) throws(StoreError) -> Statement {
+        // One lower bound, so that each page begins where the last one ended instead of at the prefix.
+        let after = key.flatMap {
+            prefix.lexicographicallyPrecedes($0.bytes) || prefix == $0.bytes ? $0.bytes : nil
+        }
+        return try connection.statement(
+            """
+            SELECT key, number, ordinal, value FROM versions WHERE key \(after == nil ? ">=" : ">") ?
+            ORDER BY key, number DESC, ordinal DESC
+            """
+        ).bind(1, after ?? prefix)
     }
 
     static func context(_ identity: RecordIdentity) -> [UInt8] {

@@ -92,6 +92,16 @@ enum CommandTable {
             options: [Options.dryRun, Options.minimumShards], operands: 1...1,
             examples: ["bsctl undelete report.pdf"], run: VersionCommands.undelete),
         Command(
+            "prune", "remove old versions for good, but those that a rule keeps; the newest of a key always stays",
+            synopsis: ["bsctl prune [--keep-last N] [--keep-within AGE] [--prefix P] [--dry-run]"],
+            options: [
+                Options.keepLast, Options.keepWithin, Options.prefix, Options.dryRun, Options.minimumShards,
+            ], operands: 0...0,
+            examples: [
+                "bsctl prune --keep-last 5 --keep-within 30d", "bsctl prune --keep-within 2w --prefix logs/ --dry-run",
+            ],
+            run: PruneCommands.prune),
+        Command(
             "changes", "every put, delete and purge in the order of commits, as JSON lines",
             synopsis: ["bsctl changes [--since SEQ] [--follow]"], options: [Options.since, Options.follow],
             operands: 0...0,

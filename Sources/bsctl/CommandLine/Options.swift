@@ -40,6 +40,14 @@ enum Options {
         "at", "COMMIT|TIME", .moment,
         "as of a commit (412) or a time (2026-03-01, 2026-03-01T12:30:05Z, @SECONDS); times are the writers' clocks")
 
+    static let keepLast = Option(
+        "keep-last", "N", .count(0...1_000_000_000),
+        "keep the newest N versions of each key, delete markers not counted")
+    static let keepWithin = Option(
+        "keep-within", "AGE", .age,
+        "keep what was written, replaced or deleted less than AGE (12h, 30d, 2w) ago, by the clocks of who wrote")
+    static let prefix = Option("prefix", "P", .bytes, "only keys that begin with P")
+
     static let long = Option("long", short: "l", "with kind, version, size and time")
     static let versions = Option("versions", "old versions and delete markers too")
     static let dryRun = Option("dry-run", "only say what would be done")

@@ -12,6 +12,26 @@ extension ValueType<String> {
     static var text: Self { ValueType { bytes throws(UsageError) in try utf8(bytes) } }
 }
 
+extension ValueType<[UInt8]> {
+    /// Part of a key: any bytes.
+    static var bytes: Self { ValueType { bytes in bytes } }
+}
+
+extension ValueType<Duration> {
+    /// How long ago, or how long: "30d", "12h", "2w".
+    static var age: Self {
+        ValueType { bytes throws(UsageError) in
+            let text = try utf8(bytes)
+            guard let age = Age.parse(text) else {
+                throw UsageError(
+                    description: "expected a whole number of " + Age.units.map(\.name).joined(separator: ", ")
+                        + " for " + Age.units.map(\.meaning).joined(separator: ", ") + ", such as 30d")
+            }
+            return age
+        }
+    }
+}
+
 extension ValueType<UInt64> {
     /// A whole number within `range`.
     static func number(_ range: ClosedRange<UInt64>) -> Self {
