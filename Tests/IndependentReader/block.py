@@ -32,6 +32,11 @@ class Block:
         require(shard.shape == self.shape, shard.path, "contradicts another shard of its block")
         self._shards.setdefault(shard.row, []).append(shard)
 
+    @property
+    def rows(self) -> frozenset[Row]:
+        """Of which a shard was found."""
+        return frozenset(self._shards)
+
     def payload(self) -> bytes:
         """All columns end to end, proved by cells and padding. Refuses damaged shards and goes on with others."""
         if self.shape.payload_bytes == 0:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Union
 
 from cursor import Cursor, FormatError, NeedsNewerReader, require
 from manifest import Entry, parse_entries
-from shard import MAX_CONTENTS_BYTES, MAX_NUMBER, BlockName, BlockShape
+from shard import DATA, MAX_CONTENTS_BYTES, MAX_NUMBER, PARITY, BlockName, BlockShape, Row
 
 MAX_KEY_BYTES = 1024
 MAX_METADATA_BYTES = 64 << 10
@@ -68,6 +68,42 @@ class Purge:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """How a block should be coded."""
+
+    data_count: int
+    global_parities: int
+    groups: int
+
+    @property
+    def shard_count(self) -> int:
+        return self.data_count + self.global_parities + self.groups
+
+    def rows(self, columns: range) -> frozenset[Row]:
+        """What a block with these columns should have."""
+        data = {Row(DATA, column, 0, 0) for column in columns}
+        first = 1 if self.groups else 0
+        wide = {Row(PARITY, first + i, columns.start, columns.stop) for i in range(self.global_parities)}
+        size = self.data_count // self.groups if self.groups else 0
+        starts = [columns.start + group * size for group in range(self.groups)]
+        return frozenset(data | wide | {Row(PARITY, 0, start, start + size) for start in starts})
+
+    def __str__(self) -> str:
+        if self.groups:
+            return f"lrc:{self.data_count}+{self.groups}+{self.global_parities}"
+        return f"rs:{self.data_count}+{self.global_parities}"
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """A profile record: what blocks of earlier commits should have from now on."""
+
+    first: int
+    last: int
+    profile: Profile
+
+
+@dataclass(frozen=True)
 class RedundantCommits:
     first: int
     last: int
@@ -91,16 +127,16 @@ class Commit:
     previous: BlockName
     devices: frozenset[bytes]
     least_shards: dict[BlockName, int]  # Of each block, in order, the shards that can have acknowledged it.
-    column_counts: dict[BlockName, int]  # Of each block, k of its profile.
+    profiles: dict[BlockName, Profile]  # What each block should have had.
     last_block: BlockName
 
 
 @dataclass(frozen=True)
 class Passed:
-    """A profile, a configuration, or a type to be passed over: checked, and of no use to a reader."""
+    """A configuration, or a type to be passed over: checked, and of no use to a reader."""
 
 
-Body = Union[Put, Delete, Purge, Retired, Commit, Passed]
+Body = Union[Put, Delete, Purge, Reshape, Retired, Commit, Passed]
 
 
 @dataclass(frozen=True)
@@ -200,21 +236,19 @@ def _delete(body: Cursor) -> Delete:
     return delete
 
 
-def _profile_record(body: Cursor) -> Passed:
+def _profile_record(body: Cursor) -> Reshape:
     first, last = body.u64(), body.u64()
     require(first <= last, body.what, "an inverted interval of blocks")
-    _profile(body)
-    return Passed()
+    return Reshape(first, last, _profile(body))
 
 
-def _profile(body: Cursor) -> tuple[int, int]:
-    """How many columns, and how many shards, it gives a block."""
+def _profile(body: Cursor) -> Profile:
     kind, k, parities, groups = body.take(4)
     is_known = (kind == 1 and groups == 0) or (kind == 2 and groups >= 2 and k % groups == 0)
     shard_count = k + parities + groups
     is_known = is_known and k >= 1 and parities >= 1 and shard_count <= 64
     require(is_known, body.what, f"unknown profile {(kind, k, parities, groups)}")
-    return k, shard_count
+    return Profile(k, parities, groups)
 
 
 def _configuration(body: Cursor, store_id: bytes) -> Passed:
@@ -257,14 +291,14 @@ def _commit(body: Cursor) -> Commit:
     require((previous.number == 0) == (number == 1), body.what, "only the first commit has none before it")
     devices = frozenset(body.id() for _ in range(body.count(16, MAX_DEVICES)))
     least_shards: dict[BlockName, int] = {}
-    column_counts: dict[BlockName, int] = {}
+    profiles: dict[BlockName, Profile] = {}
     name = None
     for _ in range(body.count(32, MAX_BLOCKS_IN_COMMIT)):
         name = BlockName.parse(body)
-        column_counts[name], shard_count = _profile(body)
+        profiles[name] = _profile(body)
         least_shards[name] = body.u8()
-        require(1 <= least_shards[name] <= shard_count, body.what, f"block {name} needs {least_shards[name]} shards")
+        require(1 <= least_shards[name] <= profiles[name].shard_count, body.what, f"block {name} needs {least_shards[name]} shards")
         body.zero(3)
     if name is None:
         raise FormatError(f"{body.what}: a commit without blocks")
-    return Commit(number, epoch, previous, devices, least_shards, column_counts, name)
+    return Commit(number, epoch, previous, devices, least_shards, profiles, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Mapping, Protocol, Set
 
-from contents import Commit, Contents, Delete, Identity, Purge, Put, Record, Retired
+from contents import Commit, Contents, Delete, Identity, Profile, Purge, Put, Record, Reshape, Retired
 from cursor import FormatError
 from galois import rank
 from shard import BlockName, Row
@@ -94,7 +94,7 @@ class History:
 
     @staticmethod
     def _may_be_acknowledged(commit: Commit, name: BlockName, named: Set[Row], absent: int) -> bool:
-        least, k = commit.least_shards[name], commit.column_counts[name]
+        least, k = commit.least_shards[name], commit.profiles[name].data_count
         if len(named) + absent < least:
             return False
         # Each absent device may add one dimension to what the rows found determine.
@@ -138,6 +138,20 @@ class History:
                     if known.body_bytes != record.body_bytes:
                         raise FormatError(f"record {record.identity} stands in two blocks with different bodies")
         return records
+
+
+def profiles(chain: list[Commit], records: Mapping[Identity, Record]) -> dict[BlockName, Profile]:
+    """What each block should have now: its commit says it, and the newest profile record of a later one that means it."""
+    result = {name: profile for commit in chain for name, profile in commit.profiles.items()}
+    commits = {name: commit.number for commit in chain for name in commit.profiles}
+    for identity in sorted(records):
+        body = records[identity].body
+        if isinstance(body, Reshape):
+            for name, profile in result.items():
+                is_meant = body.first <= name.number <= body.last and commits[name] < identity.commit
+                if is_meant and profile.data_count == body.profile.data_count:
+                    result[name] = body.profile
+    return result
 
 
 def _commit_ending_in(name: BlockName, contents: Contents) -> Commit | None:

@@ -5,6 +5,7 @@ Written from docs/format.md alone, with Python's standard library and without a 
 the document is complete. It needs no index and no home, and it writes nothing to a device.
 
     reader.py [--list] DEVICE_DIR...               size, SHA-256 and key of every object
+    reader.py --blocks DEVICE_DIR...               every block, its profile, and rows that are missing or beyond it
     reader.py --key KEY DEVICE_DIR...              that object to standard output
     reader.py [--key KEY] --out DIR DEVICE_DIR...  that object, or all, into a new directory
 
@@ -33,6 +34,7 @@ from store import Store
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Reads a BlockStore from any sufficient set of its devices.")
     parser.add_argument("--list", action="store_true", help="size, SHA-256 and key of every object (the default)")
+    parser.add_argument("--blocks", action="store_true", help="every block, and its rows against its profile")
     parser.add_argument("--key", help="one object only, to standard output unless --out is given")
     parser.add_argument("--out", metavar="DIR", help="write objects into this new directory")
     parser.add_argument("devices", metavar="DEVICE_DIR", nargs="+", help="a directory that holds a device.json")
@@ -57,6 +59,12 @@ def list_object(store: Store, put: Put) -> None:
     for piece in store.read(put):
         digest.update(piece)
     print(f"{put.byte_count:>12} {digest.hexdigest()} {readable(put.key)}")
+
+
+def list_blocks(store: Store) -> None:
+    for name, profile in store.profiles.items():
+        missing, beyond = (" ".join(row.file_extension for row in rows) for rows in store.rows(name, profile))
+        print(f"{name} {profile} missing [{missing}] beyond [{beyond}]")
 
 
 def send(store: Store, put: Put) -> None:
@@ -84,6 +92,9 @@ def run(arguments: argparse.Namespace) -> bool:
     for lost in store.lost:
         warn(f"{lost} was found nowhere: what follows is not the newest state")
     is_complete = not store.lost
+    if arguments.blocks:
+        list_blocks(store)
+        return is_complete
     for put in puts:
         try:
             if arguments.out is not None:

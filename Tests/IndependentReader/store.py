@@ -9,10 +9,10 @@ from collections import OrderedDict
 from typing import Any, Callable, Iterator
 
 from block import Block, plain_bytes
-from contents import Chunk, Put
+from contents import Chunk, Profile, Put
 from crc32c import crc32c
 from cursor import FormatError, NeedsNewerReader, require
-from history import History, newest_puts
+from history import History, newest_puts, profiles
 from manifest import pieces
 from shard import BlockName, Row, Shard, is_shard_name, open_shard
 
@@ -32,7 +32,9 @@ class Store:
         self._survey(directories)
         history = History({name: block.contents for name, block in self._blocks.items()})
         chain = history.chain(history.head(self, warn))
-        self.objects = newest_puts(history.records(chain))
+        records = history.records(chain)
+        self.objects = newest_puts(records)
+        self.profiles = {n: p for n, p in sorted(profiles(chain, records).items()) if not history.retired.holds(n)}
         self.lost = history.lost
         self._places = self._chunks_of(
             name for commit in chain for name in commit.least_shards if not history.retired.holds(name)
@@ -41,6 +43,14 @@ class Store:
     def read(self, put: Put) -> Iterator[bytes]:
         """The object's bytes, piece by piece, each proved by its digest."""
         return pieces(put.entries, put.depth, self._chunk)
+
+    def rows(self, name: BlockName, profile: Profile) -> tuple[list[Row], list[Row]]:
+        """The rows that the block should have and that were not found, and those found that it should not have."""
+        if name not in self._blocks:
+            return sorted(profile.rows(range(profile.data_count))), []
+        found = self._blocks[name].rows
+        wanted = profile.rows(self._blocks[name].shape.columns)
+        return sorted(wanted - found), sorted(found - wanted)
 
     def is_readable(self, name: BlockName) -> bool:
         try:

@@ -28,6 +28,7 @@ enum Accidents {
         try aForeignDeviceHasNoSay()
         try twoHomesNeverShareAnEpoch()
         try whatAWriterFoundVoidStaysVoid()
+        try aReshapeIsReadBack()
     }
 
     private static func expect(_ condition: Bool, _ promise: String) throws {
@@ -231,6 +232,27 @@ enum Accidents {
         model.world.restart()
         try expect(report.repairedShards == 0, "what was not read back is not repaired")
         try expect(report.owedShards == 1 && report.errors.count == 1, "it is owed, and said")
+    }
+
+    /// A profile is said of no block whose new shards were only written.
+    static func aReshapeIsReadBack() throws {
+        let model = try model(devices: 5)
+        try model.write([.put(Key("b"), SeededRandom.bytes(5_000, seed: 2))])
+        model.closeStore()
+        let store = try Store.open(model.world.environment, access: .write)
+        let block = try store.engine.index.blocks(after: nil, limit: 10).first { $0.shardPayloadBytes > 0 }
+        // Where the new shard of a block must go: it holds none of it yet.
+        for device in store.devices where block?.shards.values.contains(device.id) == false {
+            model.world.faults[device.path ?? ""] = .forgetful
+        }
+        let report = try store.reshape(to: Profile("rs:2+3"))
+        store.close()
+        model.world.restart()
+        try expect(!report.isComplete && report.left > 0, "what is not read back has no new profile")
+        let again = try Store.open(model.world.environment, access: .write)
+        let wrong = try again.scrub().problems.filter { $0.row == .parity(index: 2, columns: 0..<2) }
+        again.close()
+        try expect(wrong.isEmpty, "a shard of a new profile that was never there is missed: \(wrong)")
     }
 
     /// Two rows on one device are lost together.

@@ -10,7 +10,7 @@ public struct RandomLife: Sendable {
         case damageIndex, repair, replaceAndRepair, scrub, rebuildIndex, changeHome, close, collide
         case copy, move, restore, purge, putIfAbsent, putIfUnchanged, moveDuring
         case collect, collectDuring, purgeOld
-        case prune
+        case prune, putStronger, putStrongerDuring, reshape, reshapeDuring
 
         /// How often, against the others.
         var weight: Int {
@@ -27,7 +27,7 @@ public struct RandomLife: Sendable {
         private static let latest: [Action] = [.collect, .collectDuring, .purgeOld]
 
         /// What becomes of versions and of geometry in the course of years.
-        private static let ofYears: [Action] = [.prune]
+        private static let ofYears: [Action] = [.prune, .putStronger, .putStrongerDuring, .reshape, .reshapeDuring]
 
         static let wheel = allCases.filter { !(later + latest + ofYears).contains($0) }.flatMap {
             Array(repeating: $0, count: $0.weight)
@@ -69,7 +69,7 @@ public struct RandomLife: Sendable {
         let local = [("lrc:4+2+1", 8), ("lrc:2+2+1", 5), ("lrc:6+3+1", 10)]
         (profile, devices) = seed % 10 == 9 ? local[Int(seed / 10 % 3)] : usual
         // Likewise: lives of seeds that end in 3 or 6 copy, move, restore, purge and compare as well.
-        // Those of 1, 5 and every third of local parities collect too. Those of 7 prune, and change profiles.
+        // Those of 1, 5 and every third of local parities collect too. Those of 7 prune, have several profiles, and change them.
         let collects = [1, 5].contains(seed % 10) || seed % 30 == 19
         let wheel =
             collects
@@ -229,6 +229,16 @@ extension StoreModel {
         case .restore: try restore(random.pick(keys), age: Int(random.next() % 5))
         case .purge: try purge(random.pick(keys), age: Int(random.next() % 5))
         case .prune: try prune(keepLast: Int(random.next() % 3), within: random.next() % 3 == 0 ? .seconds(9) : nil)
+        case .putStronger: try putStronger(random.pick(keys), randomContent())
+        case .reshape: try reshapeSomewhere()
+        case .reshapeDuring:
+            startFaults(mayReadsFail: true)
+            try reshapeSomewhere()
+            endFaults()
+        case .putStrongerDuring:
+            startFaults(mayReadsFail: true)
+            try putStronger(random.pick(keys), randomContent())
+            endFaults()
         case .putIfAbsent: try putIfAbsent(random.pick(keys), randomContent(), randomContent())
         case .putIfUnchanged: try putIfUnchanged(random.pick(keys), randomContent())
         case .collect:

@@ -20,7 +20,9 @@ final class StoreModel {
     }
 
     let world: SimulatedWorld
-    let profile: Profile
+    /// Every profile that some block may have. The weakest says what the whole store survives.
+    var profiles: Set<Profile>
+    var tolerance: Int { profiles.map(\.tolerance).min() ?? 0 }
     private(set) var log: [String] = []
     /// Acknowledged contents.
     private(set) var contents: [Key: [UInt8]] = [:]
@@ -44,7 +46,8 @@ final class StoreModel {
 
     /// - Parameter largestShardBytes: so that what is put fills several blocks; nil for the usual.
     init(seed: UInt64, devices: Int, profile text: String, largestShardBytes: Int? = nil) throws {
-        profile = try Profile(text)
+        let profile = try Profile(text)
+        profiles = [profile]
         world = SimulatedWorld(seed: seed, disks: (1...devices).map { "disk-\($0)" })
         world.state.largestShardBytes = largestShardBytes
         _ = try Store.create(
@@ -57,7 +60,7 @@ final class StoreModel {
     func fork(seed: UInt64) throws -> StoreModel { try StoreModel(copying: self, seed: seed) }
 
     private init(copying other: StoreModel, seed: UInt64) throws {
-        profile = other.profile
+        profiles = other.profiles
         other.closeStore()
         world = SimulatedWorld(seed: seed, disks: [])
         world.state = other.world.state
@@ -193,8 +196,7 @@ final class StoreModel {
             if let debt = report.debt { note("… degraded: \(debt)") }
             // Nobody hears an acknowledgement after the power went.
             if world.isCrashed { return false }
-            // What a failed device missed is owed to it.
-            for device in store?.devices ?? [] where !device.state.isInService { faulty.insert(device.path ?? "") }
+            noteFailedDevices()
         } catch {
             note("… refused: \(error)")
             // Refused in good order: the previous versions stay, for ever.
@@ -212,6 +214,11 @@ final class StoreModel {
             pending[effect.key] = nil
         }
         return true
+    }
+
+    /// What a failed device missed is owed to it.
+    func noteFailedDevices() {
+        for device in store?.devices ?? [] where !device.state.isInService { faulty.insert(device.path ?? "") }
     }
 
     func crash(_ policy: CrashPolicy) {
@@ -239,7 +246,7 @@ final class StoreModel {
     }
 
     /// Whether faults may hit these disks without going beyond the tolerance.
-    func mayHit(_ disks: String...) -> Bool { faulty.union(disks).count <= profile.tolerance }
+    func mayHit(_ disks: String...) -> Bool { faulty.union(disks).count <= tolerance }
 
     /// From now on, or from some call on, disks misbehave. What makes a disk unreadable counts against the
     /// tolerance; what only keeps it from being written to does not.
@@ -403,7 +410,7 @@ final class StoreModel {
     }
 
     /// Does something with the open store; nil when that fails.
-    private func attempt<Value>(
+    func attempt<Value>(
         _ what: String, _ body: (Store) throws(StoreError) -> Value
     ) -> Value? {
         note(what)

@@ -150,6 +150,47 @@ public struct Workload: Sendable {
                 try model.prune(keepLast: 0)
             }),
         Workload(
+            name: "reshape to more parity",
+            prepare: { try $0.write([.put(key("a"), bytes(9_000, seed: 1))]) },
+            run: { try $0.reshape(to: Profile("rs:2+3")) },
+            afterwards: { model in
+                try model.expectNothingOwed()
+                try model.requireReshape(to: Profile("rs:2+3"))
+            }),
+        Workload(
+            name: "reshape to local parities",
+            prepare: { try $0.write([.put(key("a"), bytes(9_000, seed: 1))]) },
+            run: { try $0.reshape(to: Profile("lrc:2+2+1")) },
+            afterwards: { model in
+                try model.expectNothingOwed()
+                try model.requireReshape(to: Profile("lrc:2+2+1"))
+            }),
+        Workload(
+            name: "reshape that was cut off, once more",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(9_000, seed: 1))])
+                model.world.resetSteps()
+                model.world.crashAtStep = 50
+                try model.reshape(to: Profile("lrc:2+2+1"))
+                model.crash(.keepAll)
+            },
+            run: { try $0.reshape(to: Profile("lrc:2+2+1")) },
+            afterwards: { model in
+                try model.expectNothingOwed()
+                try model.requireReshape(to: Profile("lrc:2+2+1"))
+            }),
+        Workload(
+            name: "reshape back to rs, and to less",
+            prepare: { model in
+                try model.write([.put(key("a"), bytes(9_000, seed: 1))])
+                try model.requireReshape(to: Profile("lrc:2+2+1"))
+            },
+            run: { try $0.reshape(to: Profile("rs:2+1")) },
+            afterwards: { model in
+                try model.expectNothingOwed()
+                try model.requireReshape(to: Profile("rs:2+1"))
+            }),
+        Workload(
             name: "mv and cp",
             prepare: { model in
                 try model.write([.put(key("a"), bytes(30_000, seed: 1)), .put(key("b"), bytes(700, seed: 2))])

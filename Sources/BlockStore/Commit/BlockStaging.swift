@@ -28,15 +28,17 @@ final class BlockStaging: Sendable {
     private let progress: Monitor<Progress>
     private let completion = Completion()
     private let engine: Engine
+    fileprivate let parityBuffers: BufferPool
 
-    /// Starts to encode and stage.
+    /// Starts to encode and stage. The block's payload is given back to `engine.blockBuffers` when done.
     ///
-    /// - Parameter payload: the data, `usedBytes` of it; given back to `engine.blockBuffers` when done.
+    /// - Parameter parityBuffers: of a size that fits the block's profile.
     init(
         _ engine: Engine, _ block: OpenBlock, isFull: Bool, targets: [(row: Row, device: DeviceID)], leastShards: Int,
-        leastLosses: Int
+        leastLosses: Int, parityBuffers: BufferPool
     ) {
         self.engine = engine
+        self.parityBuffers = parityBuffers
         name = block.name
         profile = block.profile
         shardPayloadBytes = block.shardPayloadBytes(isFull: isFull)
@@ -127,19 +129,21 @@ final class EncodedBlock: Sendable {
     private let engine: Engine
     private let payload: Buffer?
     private let parity: Buffer?
+    private let parityBuffers: BufferPool
     private let shardPayloadBytes: Int
     private let files: [Row: ShardFile]
 
     init(_ staging: BlockStaging, payload: Buffer?, usedBytes: Int, engine: Engine) {
         self.engine = engine
         self.payload = payload
+        parityBuffers = staging.parityBuffers
         shardPayloadBytes = staging.shardPayloadBytes
         let size = staging.shardPayloadBytes
         let contents = staging.contents.encode()
         let digest = Workspaces.shared.with { workspace in contents.withUnsafeBytes { workspace.digest(of: $0) } }
         let rows = staging.targets.map(\.row)
         let parityRows = rows.filter(\.isParity)
-        let parity = parityRows.isEmpty || size == 0 ? nil : engine.parityBuffers.take()
+        let parity = parityRows.isEmpty || size == 0 ? nil : staging.parityBuffers.take()
         self.parity = parity
         if let payload, size > 0 {
             let padding = payload.slice(usedBytes..<(size * staging.profile.dataShards))
@@ -165,7 +169,7 @@ final class EncodedBlock: Sendable {
 
     deinit {
         if let payload { engine.blockBuffers.give(payload) }
-        if let parity { engine.parityBuffers.give(parity) }
+        if let parity { parityBuffers.give(parity) }
     }
 
     /// The shard file of `row`. Its payload points into this object's buffers.

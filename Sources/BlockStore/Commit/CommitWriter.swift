@@ -24,6 +24,9 @@ final class CommitWriter {
     private let minimumShards: Int?
     /// Whichever shards are lost, so many at most: blocks are not acknowledged before they survive it.
     private let leastLosses: Int
+    /// How the blocks of its commits are coded.
+    let profile: Profile
+    private let parityBuffers: BufferPool
     private var open: OpenBlock?
     private var sealed: [BlockStaging] = []
     private var nextOrdinal: UInt32 = 0
@@ -33,10 +36,13 @@ final class CommitWriter {
     private var configuration: Configuration?
     private var retired: RetiredRecord?
 
-    init(_ tenure: WriterTenure, minimumShards: Int?, leastLosses: Int = 1) {
+    /// - Parameter profile: nil for the configured one.
+    init(_ tenure: WriterTenure, minimumShards: Int?, leastLosses: Int = 1, profile: Profile? = nil) {
         self.tenure = tenure
         self.minimumShards = minimumShards
         self.leastLosses = leastLosses
+        self.profile = profile ?? tenure.engine.configuration.profile
+        parityBuffers = tenure.engine.parityBuffers(for: self.profile)
     }
 
     var isEmpty: Bool { sealed.isEmpty && (open?.isEmpty ?? true) }
@@ -93,7 +99,6 @@ final class CommitWriter {
         guard open == nil else { return }
         if openedNanoseconds == nil { openedNanoseconds = engine.environment.clock.monotonicNanoseconds() }
         try tenure.ensureEpoch()
-        let profile = engine.configuration.profile
         open = OpenBlock(
             name: tenure.newBlockName(), profile: profile,
             fullShardBytes: engine.environment.fullShardBytes(columns: profile.dataShards))
@@ -109,7 +114,7 @@ final class CommitWriter {
         sealed.append(
             BlockStaging(
                 engine, block, isFull: isFull, targets: targets, leastShards: least,
-                leastLosses: min(leastLosses, block.profile.tolerance)))
+                leastLosses: min(leastLosses, block.profile.tolerance), parityBuffers: parityBuffers))
     }
 
     /// Which row goes where, and with how many the block is acknowledged.
@@ -177,7 +182,6 @@ final class CommitWriter {
 
     private func commitRecord() throws(StoreError) -> CommitRecord {
         guard let block = open else { preconditionFailure("a block is open") }
-        let profile = engine.configuration.profile
         let blocks =
             sealed.map {
                 CommitRecord.Block(name: $0.name, profile: $0.profile, leastShards: UInt8($0.leastShards))

@@ -18,6 +18,22 @@ public struct ShardName: Hashable, Sendable, Comparable, CustomStringConvertible
     }
 }
 
+extension ShardName {
+    /// The block as far as a name says it: no two blocks share it.
+    struct Block: Hashable, Comparable {
+        let number: BlockNumber
+        let idPrefix: UInt64
+
+        init(_ shard: ShardName) { (number, idPrefix) = (shard.number, shard.idPrefix) }
+
+        init(_ block: BlockName) { (number, idPrefix) = (block.number, block.id.prefix) }
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.number, left.idPrefix) < (right.number, right.idPrefix)
+        }
+    }
+}
+
 /// A small file beside the shards.
 public enum DocumentName: String, Sendable, CaseIterable {
     /// Identity and a copy of the configuration, on a device.

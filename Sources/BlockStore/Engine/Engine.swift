@@ -12,10 +12,10 @@ final class Engine: Sendable {
     let devices: DeviceSet
     let index: Index
     let chunkBuffers: ChunkBuffers
-    /// For the payload of blocks that fill.
+    /// For the payload of blocks of any profile: what a smaller block does not touch costs nothing.
     let blockBuffers: BufferPool
-    /// For their parity.
-    let parityBuffers: BufferPool
+    /// For the parity of blocks of the configured profile.
+    private let usualParityBuffers: BufferPool
 
     init(environment: StoreEnvironment, configuration: Configuration, devices: DeviceSet, index: Index) {
         self.environment = environment
@@ -25,9 +25,23 @@ final class Engine: Sendable {
         self.index = index
         chunkBuffers = ChunkBuffers(
             usualBytes: max(configuration.chunker.maximumBytes, 256 << 10), kept: 64)
-        let shardBytes = Limits.fullShardBytes(columns: configuration.profile.dataShards)
-        blockBuffers = BufferPool(byteCount: shardBytes * configuration.profile.dataShards, kept: 3)
-        parityBuffers = BufferPool(byteCount: shardBytes * configuration.profile.parityShards, kept: 3)
+        blockBuffers = BufferPool(byteCount: Limits.blockPayloadBytes, kept: 3)
+        usualParityBuffers = Self.makeParityBuffers(configuration.profile)
+    }
+
+    /// Buffers for the parity of blocks of `profile`: shared for the configured one, else the caller's own.
+    func parityBuffers(for profile: Profile) -> BufferPool {
+        profile == configuration.profile ? usualParityBuffers : Self.makeParityBuffers(profile)
+    }
+
+    private static func makeParityBuffers(_ profile: Profile) -> BufferPool {
+        BufferPool(
+            byteCount: Limits.fullShardBytes(columns: profile.dataShards) * profile.parityShards, kept: 3)
+    }
+
+    /// So many devices may be out of service while the store is written to: the tolerance of the strongest profile in use.
+    func absencesTolerated() throws(StoreError) -> Int {
+        try index.totals().blocksByProfile.keys.map(\.tolerance).reduce(configuration.profile.tolerance, max)
     }
 
     /// The device that has `shard`: the one where it is expected, else whichever is found to hold it.
@@ -43,7 +57,7 @@ final class Engine: Sendable {
         }
     }
 
-    private static func has(_ device: any Device, _ shard: ShardName) -> Bool {
+    static func has(_ device: any Device, _ shard: ShardName) -> Bool {
         do throws(StoreError) {
             return try device.byteCount(of: shard) != nil
         } catch {
@@ -52,9 +66,13 @@ final class Engine: Sendable {
         }
     }
 
-    /// Rows of `block` that protect it: on distinct devices in service, not known to be damaged.
+    /// Rows of `block` that protect it: of its profile, on distinct devices in service, not known to be damaged. What it has
+    /// beyond its profile may go at any time.
     func soundRows(of block: IndexedBlock) -> [Row] {
-        let sound = block.shards.filter { !block.damaged.contains($0.key) && devices.device($0.value) != nil }
+        let wanted = Set(block.profile.rows)
+        let sound = block.shards.filter {
+            wanted.contains($0.key) && !block.damaged.contains($0.key) && devices.device($0.value) != nil
+        }
         return Array(Protection.onDistinctDevices(sound).keys)
     }
 

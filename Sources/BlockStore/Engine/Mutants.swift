@@ -46,6 +46,8 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case newVersionsUnmarked
     case collectedBlocksRemovedFirst
     case pruneTakesNewest
+    case reshapeDropsOldFirst
+    case reshapeNotReadBack
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -270,7 +270,7 @@ struct Opening {
     /// Bypasses what was found void, as the next put would: it stays void for whoever sees fewer devices, or more.
     /// Where that fails it is as undecided as before.
     private func settle(_ recovery: Recovery.Result, _ engine: Engine, _ begun: WriterTenure?) -> WriterTenure? {
-        guard engine.devices.outOfService.count <= engine.configuration.profile.tolerance,
+        guard let tolerated = try? engine.absencesTolerated(), engine.devices.outOfService.count <= tolerated,
             !Mutant.isActive(.voidLeftUndecided)
         else { return begun }
         let tenure = begun ?? WriterTenure(engine, recovery)

@@ -3,7 +3,10 @@ public import Erasure
 /// Everything a person asks first.
 public struct StoreStatus: Sendable {
     public let storeID: StoreID
+    /// Of new blocks.
     public let profile: Profile
+    /// How many blocks should have which profile: several where puts asked for one, or a reshape is not finished.
+    public let profiles: [(profile: Profile, blocks: Int)]
     public let configurationNumber: UInt64
     public let isSandbox: Bool
     public let headCommit: CommitNumber
@@ -13,6 +16,8 @@ public struct StoreStatus: Sendable {
     /// How many blocks lack how many of their shards, the fullest first. Known damage counts as lacking.
     public let protection: [(missing: Int, blocks: Int)]
     public let owedShards: Int
+    /// Shards that their block's profile does not have: what a reshape made and did not say, or said and did not remove.
+    public let shardsBeyondProfiles: Int
     public let lostBlocks: Int
     /// So many more devices may fail, whichever they are, with every block still readable from those in service; −1 when
     /// some are not now, though they may still read from devices that failed.
@@ -54,6 +59,7 @@ extension Store {
         var histogram: [Int: Int] = [:]
         var owed = 0
         var lost = 0
+        var beyond = 0
         var survived = Int.max
         var table = SurvivalTable()
         try forEachBlock { block in
@@ -61,6 +67,7 @@ extension Store {
             let missing = max(0, Self.wantedShards(block, engine) - sound.count)
             histogram[missing, default: 0] += 1
             owed += missing
+            beyond += block.rowsBeyondProfile.count
             let losses = table.lossesSurvived(
                 sound, columns: block.columns, payloadBytes: block.shardPayloadBytes)
             if !Protection.isReadable(
@@ -73,7 +80,10 @@ extension Store {
         guard let state = try engine.index.state() else { throw Index.corrupt("it is empty") }
         let totals = try engine.index.totals()
         return StoreStatus(
-            storeID: engine.storeID, profile: configuration.profile, configurationNumber: configuration.number,
+            storeID: engine.storeID, profile: configuration.profile,
+            profiles: totals.blocksByProfile.map { (profile: $0.key, blocks: Int($0.value)) }
+                .sorted { ($1.blocks, $0.profile.description) < ($0.blocks, $1.profile.description) },
+            configurationNumber: configuration.number,
             isSandbox: configuration.isSandbox, headCommit: state.head.number, epoch: state.epoch.counter,
             devices: devices,
             totals: StoreTotals(
@@ -82,7 +92,7 @@ extension Store {
                 uniqueBytes: Int(totals.uniquePlainBytes), compressedBytes: Int(totals.chunkStoredBytes),
                 blocks: Int(totals.blocks), shardBytes: Int(totals.shardBytes)),
             protection: histogram.sorted { $0.key < $1.key }.map { (missing: $0.key, blocks: $0.value) },
-            owedShards: owed, lostBlocks: lost,
+            owedShards: owed, shardsBeyondProfiles: beyond, lostBlocks: lost,
             lossesSurvivedNow: survived == Int.max ? engine.devices.inService.count : survived,
             writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [])
     }
@@ -110,7 +120,7 @@ extension Store {
             return "commit \(doubt.number) is in doubt: bring devices back or run bsctl recover --abandon"
         }
         let absent = engine.devices.outOfService.count
-        let tolerance = configuration.profile.tolerance
+        let tolerance = (try? engine.absencesTolerated()) ?? configuration.profile.tolerance
         if absent > tolerance { return "\(absent) devices are out of service, at most \(tolerance) may be" }
         let needed = configuration.profile.dataShards + 1
         let present = engine.devices.candidates.count

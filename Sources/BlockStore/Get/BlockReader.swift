@@ -127,7 +127,7 @@ struct BlockReader {
 
     /// Whether the cells could be read from a shard of the row and passed their checks. There may be several: one that was
     /// left behind does not stand before a sound one.
-    private mutating func readDirectly(
+    mutating func readDirectly(
         _ row: Row, _ cells: Range<Int>, _ buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Bool {
         guard !excluded.contains(row) else { return false }

@@ -83,6 +83,15 @@ struct ChunkReader: Sendable {
                     buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
             }
         }
+        // Whoever reshapes a block makes its new parity known and removes the old: look where it stands now.
+        for (place, block) in blocks {
+            guard let now = try engine.index.block(place.block), now.shards != block.shards else { continue }
+            var found: [DamagedShard] = []
+            if try rebuild(digest, place, now, into: plain.slice(0..<byteCount), &found) {
+                return PlainChunk(
+                    buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: found)
+            }
+        }
         engine.remember(problems)
         let names = blocks.map { $0.1.name.description }.joined(separator: ", ")
         throw StoreError(

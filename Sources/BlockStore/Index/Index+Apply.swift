@@ -70,6 +70,7 @@ private struct Fold {
                 payloadBytes: block.payloadBytes, leastShards: block.leastShards, isUnknown: block.contents == nil,
                 shards: block.shards, damaged: []), connection)
         totals.blocks += 1
+        totals.blocksByProfile[block.profile, default: 0] += 1
         totals.shardBytes += Int64(block.shards.count) * Int64(block.shardPayloadBytes)
         if IndexedBlock.isSmall(block.shardPayloadBytes, block.columnCount) { totals.smallBlocks += 1 }
         let insert = try connection.statement("INSERT INTO chunks (id, tag, value) VALUES (?, ?, ?)")
@@ -90,7 +91,7 @@ private struct Fold {
         case .delete where Mutant.isActive(.deleteNotFolded): break
         case .delete(let delete): try insert(record.identity, delete.key, .delete(delete), in: ref)
         case .purge(let purge): try apply(purge, in: ref)
-        case .profile(let profile): try apply(profile)
+        case .profile(let profile): try apply(profile, record.identity)
         case .configuration, .commit, .retired: break
         }
     }
@@ -174,10 +175,18 @@ private struct Fold {
         }
     }
 
-    private func apply(_ record: ProfileRecord) throws(StoreError) {
+    /// A record means blocks of the commits before it with as many columns as its profile. Of several, copies included, the one
+    /// with the highest identity counts.
+    private mutating func apply(_ record: ProfileRecord, _ identity: RecordIdentity) throws(StoreError) {
         for ref in try refs(from: record.first, to: record.last) {
-            guard var block = try Index.block(ref, connection) else { continue }
+            guard var block = try Index.block(ref, connection), block.commit < identity.commit,
+                block.profileRecord < identity,
+                block.columnCount == record.profile.dataShards
+            else { continue }
+            totals.blocksByProfile[block.profile, default: 0] -= 1
+            totals.blocksByProfile[record.profile, default: 0] += 1
             block.profile = record.profile
+            block.profileRecord = identity
             try Index.update(block, connection)
         }
     }
@@ -217,6 +226,7 @@ private struct Fold {
         try connection.statement("DELETE FROM blocks WHERE ref = ?").bind(1, block.ref.row).run()
         totals.blocks -= 1
         if block.isSmall { totals.smallBlocks -= 1 }
+        totals.blocksByProfile[block.profile, default: 0] -= 1
         totals.shardBytes -= Int64(block.shards.count) * Int64(block.shardPayloadBytes)
     }
 

@@ -62,7 +62,9 @@ extension Index {
             while try statement.step() {
                 let block = try Self.block(statement, devices)
                 let rows = block.shards.filter { $0.value == device && !block.damaged.contains($0.key) }
-                if let row = rows.keys.min() { return (block, row) }
+                guard !rows.isEmpty else { continue }
+                // What it holds beyond the profile may be gone in good order.
+                if let row = rows.keys.filter(Set(block.profile.rows).contains).min() { return (block, row) }
             }
             return nil
         }
@@ -74,6 +76,17 @@ extension Index {
         try change(changes.map(\.0)) { block in
             for (_, row, device) in byBlock[block.ref] ?? [] {
                 block.shards[row] = device
+                block.damaged.remove(row)
+            }
+        }
+    }
+
+    /// Records that rows are nowhere any more, and should not be.
+    func dropShards(_ rows: [(BlockRef, Row)]) throws(StoreError) {
+        let byBlock = Dictionary(grouping: rows, by: \.0)
+        try change(rows.map(\.0)) { block in
+            for (_, row) in byBlock[block.ref] ?? [] {
+                block.shards[row] = nil
                 block.damaged.remove(row)
             }
         }
@@ -165,6 +178,7 @@ extension Index {
         var writer = ByteWriter()
         writer.append(block.commit)
         writer.append(block.profile.encoded)
+        writer.append(block.profileRecord)
         writer.append(UInt8(block.columnCount))
         writer.append(UInt8(block.firstColumn))
         writer.append(UInt8(block.leastShards))
@@ -187,6 +201,7 @@ extension Index {
         return try decode(statement.bytes(3), context: context(name), "a block's row") { cursor throws(FormatError) in
             let commit = try cursor.next(CommitNumber.self, "commit")
             let profile = try cursor.nextProfile()
+            let profileRecord = try cursor.nextIdentity()
             let columnCount = Int(try cursor.next(UInt8.self, "columns"))
             let firstColumn = Int(try cursor.next(UInt8.self, "columns"))
             let leastShards = Int(try cursor.next(UInt8.self, "least shards"))
@@ -209,7 +224,8 @@ extension Index {
                 if flags & 1 != 0 { damaged.insert(row) }
             }
             return IndexedBlock(
-                ref: ref, name: name, commit: commit, profile: profile, columnCount: columnCount,
+                ref: ref, name: name, commit: commit, profile: profile, profileRecord: profileRecord,
+                columnCount: columnCount,
                 firstColumn: firstColumn, shardPayloadBytes: shardPayloadBytes, payloadBytes: payloadBytes,
                 leastShards: leastShards, isUnknown: isUnknown, shards: shards, damaged: damaged)
         }

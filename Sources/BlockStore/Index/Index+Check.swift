@@ -1,3 +1,5 @@
+import Erasure
+
 extension Index {
     /// Looks at every page and every row.
     ///
@@ -25,9 +27,7 @@ extension Index {
             let page = try blocks(after: last, limit: 1000)
             guard let end = page.last else { return }
             last = end.name
-            for block in page where try chunks(in: block.ref).contains(where: { $0.place.block != block.ref }) {
-                throw Self.corrupt("block \(block.name) has chunks of another")
-            }
+            for block in page { _ = try chunks(in: block.ref) }
         }
     }
 
@@ -52,6 +52,14 @@ extension Index {
             ),
         ] where found != counted {
             throw corrupt("it holds \(found) \(what), and has counted \(counted)")
+        }
+        // A block's row begins with its commit and its profile.
+        let profiles = try connection.statement("SELECT substr(value, 9, 4), count(*) FROM blocks GROUP BY 1")
+        var found: [[UInt8]: Int64] = [:]
+        while try profiles.step() { found[profiles.bytes(0)] = profiles.integer(1) }
+        let counted = totals.blocksByProfile.map { ($0.key.encoded, $0.value) }
+        guard found == Dictionary(counted, uniquingKeysWith: +) else {
+            throw corrupt("it has counted the profiles of its blocks wrongly")
         }
     }
 }

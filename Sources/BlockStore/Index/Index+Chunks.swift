@@ -45,6 +45,7 @@ extension Index {
             var result: [(number: Int, digest: Digest, place: ChunkPlace)] = []
             while try statement.step() {
                 let (digest, place) = try Self.chunk(statement.bytes(1))
+                guard place.block == ref else { throw Self.corrupt("a block has chunks of another") }
                 result.append((Int(statement.integer(0)), digest, place))
             }
             return result

@@ -30,6 +30,10 @@ extension Index {
         var totals = IndexTotals()
         let statement = try connection.statement("SELECT id, value FROM totals")
         while try statement.step() {
+            if let profile = try profile(of: statement.integer(0)) {
+                if statement.integer(1) != 0 { totals.blocksByProfile[profile] = statement.integer(1) }
+                continue
+            }
             guard IndexTotals.fields.indices.contains(Int(statement.integer(0))) else { continue }
             totals[keyPath: IndexTotals.fields[Int(statement.integer(0))]] = statement.integer(1)
         }
@@ -40,6 +44,25 @@ extension Index {
         for (id, field) in IndexTotals.fields.enumerated() {
             try connection.statement("INSERT OR REPLACE INTO totals (id, value) VALUES (?, ?)")
                 .bind(1, id).bind(2, totals[keyPath: field]).run()
+        }
+        for (profile, count) in totals.blocksByProfile {
+            try connection.statement("INSERT OR REPLACE INTO totals (id, value) VALUES (?, ?)")
+                .bind(1, totalsID(of: profile)).bind(2, count).run()
+        }
+    }
+
+    /// Behind the sums, one row for each profile: its four bytes.
+    private static func totalsID(of profile: Profile) -> Int64 {
+        profile.encoded.reduce(Int64(1)) { $0 << 8 | Int64($1) }
+    }
+
+    private static func profile(of id: Int64) throws(StoreError) -> Profile? {
+        guard id >> 32 == 1 else { return nil }
+        let bytes = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: id >> Int64($0)) }
+        do throws(ProfileError) {
+            return try Profile(kind: bytes[0], k: bytes[1], m: bytes[2], l: bytes[3])
+        } catch {
+            throw corrupt("it counts blocks of no profile")
         }
     }
 

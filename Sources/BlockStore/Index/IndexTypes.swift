@@ -56,7 +56,10 @@ struct IndexedBlock: Sendable, Hashable {
     let ref: BlockRef
     let name: BlockName
     let commit: CommitNumber
+    /// What it should have now.
     var profile: Profile
+    /// The profile record that said so; below every record where the block still has the profile of its commit.
+    var profileRecord = RecordIdentity(commit: .none, ordinal: 0)
     let columnCount: Int
     let firstColumn: Int
     let shardPayloadBytes: Int
@@ -76,6 +79,13 @@ struct IndexedBlock: Sendable, Hashable {
 
     static func isSmall(_ shardPayloadBytes: Int, _ columnCount: Int) -> Bool {
         shardPayloadBytes < Limits.fullShardBytes(columns: columnCount) / 4
+    }
+
+    /// Rows that stand somewhere and are not of its profile: made for another one that is not said yet, or left over from one
+    /// that it had. A reshape makes use of them or removes them.
+    var rowsBeyondProfile: [Row] {
+        let wanted = Set(profile.rows)
+        return shards.keys.filter { !wanted.contains($0) }.sorted()
     }
 }
 
@@ -130,6 +140,8 @@ struct IndexTotals: Sendable, Hashable {
     var shardBytes: Int64 = 0
     /// Blocks that were sealed early, with little in them.
     var smallBlocks: Int64 = 0
+    /// How many blocks should have which profile.
+    var blocksByProfile: [Profile: Int64] = [:]
 
     static let fields: [any WritableKeyPath<IndexTotals, Int64> & Sendable] = [
         \.objects, \.versions, \.logicalBytes, \.allVersionsBytes, \.chunks, \.uniquePlainBytes, \.chunkStoredBytes,

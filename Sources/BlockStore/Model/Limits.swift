@@ -27,9 +27,11 @@ enum Limits {
     static let intervals = 65536
 
     static let largestShardBytes = 8 << 20
+    /// No block's payload is longer, whatever its profile.
+    static let blockPayloadBytes = 32 << 20
 
     /// Shard payload of a full block with `columns` data columns.
     static func fullShardBytes(columns: Int) -> Int {
-        min(largestShardBytes, (32 << 20) / columns) / cellBytes * cellBytes
+        min(largestShardBytes, blockPayloadBytes / columns) / cellBytes * cellBytes
     }
 }

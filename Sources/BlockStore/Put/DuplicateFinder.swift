@@ -21,10 +21,11 @@ final class DuplicateFinder: Sendable {
     }
     private let known: Monitor<Known>
 
-    /// - Parameter minimumShards: what the put asks for beyond the usual.
-    init(_ engine: Engine, minimumShards: Int?) {
+    /// - Parameters:
+    ///   - profile: of the blocks that the put makes.
+    ///   - minimumShards: what the put asks for beyond the usual.
+    init(_ engine: Engine, profile: Profile, minimumShards: Int?) {
         self.engine = engine
-        let profile = engine.configuration.profile
         func losses(with shards: Int) -> Int {
             Erasure.lossesSurvived(profile.rows.prefix(shards), columns: profile.columns)
         }

@@ -1,17 +1,38 @@
-import Erasure
+public import Erasure
 
 extension Store {
     /// Begins to write. One session at a time.
     ///
-    /// - Throws: `.tooFewDevices` when too many devices are out, `.inDoubt` while a commit is.
-    public func startWriting() throws(StoreError) -> WriteSession {
-        WriteSession(self, try startTenure())
+    /// - Parameter profile: how the blocks of this session are coded; nil for the store's own profile. A chunk that is stored
+    ///   already in a block that survives less than one of this profile is stored again.
+    /// - Throws: `.tooFewDevices` when too many devices are out, or the store has fewer than the profile has shards; `.inDoubt`
+    ///   while a commit is.
+    public func startWriting(profile: Profile? = nil) throws(StoreError) -> WriteSession {
+        if let profile { try requireDevices(for: profile, "store with profile \(profile)") }
+        return WriteSession(self, try startTenure(profile: profile), profile: profile)
+    }
+
+    /// Throws unless the store has a device for each shard of a block, be some of them out of service now.
+    func requireDevices(for profile: Profile, _ operation: String) throws(StoreError) {
+        let count = engine.devices.all.filter { $0.configured.state == .inService }.count
+        guard count >= profile.shardCount else {
+            throw StoreError(
+                .tooFewDevices, operation,
+                detail:
+                    "a block of it has \(profile.shardCount) shards, each on a device of its own, and the store has "
+                    + "\(count) devices to put them on",
+                advice: "choose a profile of at most \(count) shards, or add devices first")
+        }
     }
 
     /// Begins a tenure, if the store may be written to at all.
     ///
-    /// - Parameter allowingAbsent: for repair and replacement, which more devices than the tolerance may need.
-    func startTenure(allowingAbsent: Bool = false) throws(StoreError) -> WriterTenure {
+    /// - Parameters:
+    ///   - allowingAbsent: for repair and replacement, which more devices than the tolerance may need.
+    ///   - profile: which is about to be used as well.
+    func startTenure(
+        allowingAbsent: Bool = false, profile: Profile? = nil
+    ) throws(StoreError) -> WriterTenure {
         guard isOpen else {
             throw StoreError(.locked, "write", detail: "the store is closed", advice: "open it again")
         }
@@ -30,11 +51,12 @@ extension Store {
         // Replacing what is gone for good must be possible, but not before everything that is real is known:
         // a commit may stand on as few devices as the tolerance and one.
         let isKnown = allowingAbsent && recovery.hadIndex
-        guard isKnown || absent.count <= engine.configuration.profile.tolerance else {
+        let tolerated = absent.isEmpty ? 0 : max(try engine.absencesTolerated(), profile?.tolerance ?? 0)
+        guard isKnown || absent.count <= tolerated else {
             throw StoreError(
                 .tooFewDevices, "write",
-                detail: "\(absent.count) devices are out of service, at most \(engine.configuration.profile.tolerance) "
-                    + "may be: " + absent.map { engine.devices.label($0) }.joined(separator: ", "),
+                detail: "\(absent.count) devices are out of service, at most \(tolerated) may be: "
+                    + absent.map { engine.devices.label($0) }.joined(separator: ", "),
                 advice: "bring them back, or replace them: bsctl device replace")
         }
         return session.withLock { session in

@@ -57,12 +57,13 @@ public final class WriteSession {
     /// With less room than this a batch is full.
     private static let leastReadBytes = 64 << 10
 
-    init(_ store: Store, _ tenure: WriterTenure) {
+    init(_ store: Store, _ tenure: WriterTenure, profile: Profile?) {
         self.store = store
         self.tenure = tenure
         engine = tenure.engine
-        writer = CommitWriter(tenure, minimumShards: store.options.minimumShards)
-        finder = DuplicateFinder(engine, minimumShards: store.options.minimumShards)
+        let minimumShards = store.options.minimumShards
+        writer = CommitWriter(tenure, minimumShards: minimumShards, profile: profile)
+        finder = DuplicateFinder(engine, profile: writer.profile, minimumShards: minimumShards)
         cutter = Cutter(engine.configuration.chunker)
         // Room for what the cutter may need to see before it knows a chunk, and for the next read.
         let chunker = engine.configuration.chunker

@@ -33,16 +33,9 @@ final class BlockSurvey: CommitEvidence {
 
     /// Reads header and contents of every block among `listing`, from the first shard that is sound.
     func add(_ listing: [(ShardName, DeviceID)], progress: (Int, Int) -> Void = { _, _ in }) {
-        struct Group: Hashable {
-            let number: BlockNumber
-            let idPrefix: UInt64
-        }
-        var groups: [Group: [(ShardName, DeviceID)]] = [:]
-        for (shard, device) in listing {
-            groups[Group(number: shard.number, idPrefix: shard.idPrefix), default: []].append((shard, device))
-        }
+        let groups = Dictionary(grouping: listing) { ShardName.Block($0.0) }
         var done = 0
-        for (_, shards) in groups.sorted(by: { ($0.key.number, $0.key.idPrefix) < ($1.key.number, $1.key.idPrefix) }) {
+        for (_, shards) in groups.sorted(by: { $0.key < $1.key }) {
             add(group: shards.sorted { ($0.0, $0.1) < ($1.0, $1.1) })
             done += 1
             progress(done, groups.count)

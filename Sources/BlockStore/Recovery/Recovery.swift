@@ -67,6 +67,7 @@ struct Recovery {
         var result = Result(
             state: try fold(outcome.chain, survey, &state, root), highestBlock: highest(survey, known),
             highestEpoch: highestEpoch(epochs, survey, known), isUnchanged: false)
+        if known != nil { try locateNewRows(outcome.chain, survey) }
         result.foldedCommits = outcome.chain.count
         result.doubtful = outcome.doubtful.map { CommitSummary($0, survey) }
         result.bypassed = try outcome.bypassed.map(offChainSummary(survey)).compactMap { $0 }
@@ -149,21 +150,22 @@ struct Recovery {
             listing.removeAll { shard, _ in retired.holds(shard) }
         }
         if let known {
-            // What the index knows needs no reading; a name that only looks known is read.
-            var expected: [ShardName: IndexedBlock] = [:]
+            // What the index knows needs no reading, whatever rows there are of it; a block that only has a known number is
+            // read.
+            var expected: [ShardName.Block: IndexedBlock] = [:]
             let lowest = listing.map(\.0.number).min() ?? .none
             var last: BlockName? = BlockName(number: lowest, id: BlockID(high: 0, low: 0))
             while lowest <= known.highestBlock {
                 let page = try index.blocks(after: last, limit: 1000)
                 guard let end = page.last else { break }
                 last = end.name
-                for block in page { for row in block.profile.rows { expected[ShardName(block.name, row)] = block } }
+                for block in page { expected[ShardName.Block(block.name)] = block }
             }
-            if let (shard, _) = listing.first(where: { expected[$0.0]?.isUnknown == true }) {
+            if let (shard, _) = listing.first(where: { expected[ShardName.Block($0.0)]?.isUnknown == true }) {
                 throw Index.corrupt("block \(shard.number) was nowhere to be found and is here again")
             }
             try noteFound(listing, expected)
-            listing.removeAll { expected[$0.0] != nil }
+            listing.removeAll { expected[ShardName.Block($0.0)] != nil }
         }
         let survey = BlockSurvey(devices: devices, storeID: storeID)
         let progress = self.progress
@@ -175,17 +177,56 @@ struct Recovery {
         return survey
     }
 
-    /// Rows of known blocks that were nowhere when the index was made, because their device was away.
+    /// Rows of known blocks that were nowhere when the index was made, because their device was away. Beside another row of its
+    /// block a row of the profile is of no use; one that is in no profile is remembered for the reshape that left it.
     private func noteFound(
-        _ listing: [(ShardName, DeviceID)], _ known: [ShardName: IndexedBlock]
+        _ listing: [(ShardName, DeviceID)], _ known: [ShardName.Block: IndexedBlock]
     ) throws(StoreError) {
         let found = listing.compactMap { shard, id -> (BlockRef, Row, DeviceID)? in
-            guard let block = known[shard], block.shards[shard.row] == nil, !block.shards.values.contains(id) else {
-                return nil
-            }
+            guard let block = known[ShardName.Block(shard)], block.shards[shard.row] == nil,
+                !block.shards.values.contains(id) || !block.profile.rows.contains(shard.row)
+            else { return nil }
             return (block.ref, shard.row, id)
         }
         if !found.isEmpty { try index.setShards(found) }
+    }
+
+    /// Looks for the rows that profile records of these commits ask for: who committed them had made the rows, and his index
+    /// knew where.
+    private func locateNewRows(_ chain: [CommitGraph.Step], _ survey: BlockSurvey) throws(StoreError) {
+        for case .commit(let node) in chain {
+            for block in node.record.blocks {
+                for record in survey.blocks[block.name]?.contents?.records ?? [] {
+                    if case .profile(let profile) = record.record {
+                        try locateRows(from: profile.first, to: profile.last)
+                    }
+                }
+            }
+        }
+    }
+
+    private func locateRows(from first: BlockNumber, to last: BlockNumber) throws(StoreError) {
+        var after: BlockName? = BlockName(number: first, id: BlockID(high: 0, low: 0))
+        while true {
+            let page = try index.blocks(after: after, limit: 1000)
+            guard let end = page.last, let begin = page.first, begin.name.number <= last else { return }
+            after = end.name
+            var found: [(BlockRef, Row, DeviceID)] = []
+            for block in page where block.name.number <= last {
+                let rows = Set(block.profile.rows)
+                var taken = Set(block.shards.filter { rows.contains($0.key) }.values)
+                for row in rows.sorted() where block.shards[row] == nil {
+                    let shard = ShardName(block.name, row)
+                    let holders = devices.inService.filter { id in
+                        devices.device(id).map { Engine.has($0, shard) } ?? false
+                    }
+                    guard let id = holders.first(where: { !taken.contains($0) }) ?? holders.first else { continue }
+                    taken.insert(id)
+                    found.append((block.ref, row, id))
+                }
+            }
+            if !found.isEmpty { try index.setShards(found) }
+        }
     }
 
     /// Doubt about the index: its head stands nowhere although its devices are here, or commits of a

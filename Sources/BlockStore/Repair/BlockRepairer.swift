@@ -40,9 +40,14 @@ struct BlockRepairer {
     /// Whether some missing row has a place to go.
     func canRepair(_ block: IndexedBlock) -> Bool { !place(missingRows(of: block), of: block).isEmpty }
 
+    /// Devices with rows of the profile that are not missing.
+    private func holders(of block: IndexedBlock, but missing: [Row]) -> Set<DeviceID> {
+        Set(block.profile.rows.compactMap { missing.contains($0) ? nil : block.shards[$0] })
+    }
+
     /// Sound shards of `missing` rows that are on other devices than the index knows, none of which holds another row.
     private func elsewhere(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
-        var taken = Set(block.shards.filter { !missing.contains($0.key) }.values)
+        var taken = holders(of: block, but: missing)
         var found: [Row: DeviceID] = [:]
         for row in missing {
             let shard = ShardName(block.name, row)
@@ -100,7 +105,7 @@ struct BlockRepairer {
 
     /// Reads all data, rebuilt where needed, and proves it by the chunks' checksums. When cells agree and
     /// chunks do not, sources are excluded one by one.
-    private func load(
+    func load(
         _ block: IndexedBlock, _ head: ShardHead, into payload: UnsafeMutableRawBufferPointer
     ) throws(StoreError) {
         var suspects: [Set<Row>] = [[]]
@@ -156,7 +161,7 @@ struct BlockRepairer {
                 byteCount: shardBytes)
         }
         for row in rows {
-            guard let id = places[row], let device = engine.devices.device(id) else {
+            guard let id = places[row], engine.devices.device(id) != nil else {
                 outcome.owed.append(row)
                 continue
             }
@@ -173,23 +178,10 @@ struct BlockRepairer {
             )
             let file = ShardFile(header: header, payload: bytes, contents: head.contentsBytes)
             let name = ShardName(block.name, row)
-            do throws(StoreError) {
-                let staged = try file.withPieces { pieces throws(StoreError) in try device.stage(pieces, as: name) }
-                try device.sync([staged])
-                try device.name([staged], replacing: true)
-            } catch {
-                engine.devices.fail(id, error)
-                outcome.errors.append(error.description)
-                outcome.owed.append(row)
-                continue
-            }
-            // A separate pass, from the medium: success is what was read back.
-            if !Mutant.isActive(.repairNotReadBack),
-                let problem = try ShardReader.problem(with: name, on: device, storeID: engine.storeID, from: .medium)
+            if let problem = engine.write(
+                file, as: name, on: id, isReadBack: !Mutant.isActive(.repairNotReadBack))
             {
-                engine.devices.fail(
-                    id, StoreError(.corrupt, "read back shard \(name)", at: device.place, detail: problem))
-                outcome.errors.append("shard \(name) does not read back from \(engine.devices.name(id)): \(problem)")
+                outcome.errors.append(problem.description)
                 outcome.owed.append(row)
                 continue
             }
@@ -203,7 +195,7 @@ struct BlockRepairer {
     /// holds no shard of the block.
     private func place(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
         var places: [Row: DeviceID] = [:]
-        var taken = Set(block.shards.filter { !missing.contains($0.key) }.values)
+        var taken = holders(of: block, but: missing)
         let candidates = engine.devices.candidates
         for row in missing {
             guard let id = block.shards[row], !taken.contains(id), candidates.contains(where: { $0.id == id }) else {

@@ -131,10 +131,19 @@ extension Store {
                 ShardProblem(
                     block: block.name, row: row, device: engine.devices.label(expected), problem: "missing"))
         }
-        if !Protection.isReadable(sound.map(\.0) + newer, columns: block.columns, payloadBytes: block.shardPayloadBytes)
-        {
-            report.lostBlocks.append(block.name)
+        func isReadable(_ rows: [Row]) -> Bool {
+            Protection.isReadable(rows, columns: block.columns, payloadBytes: block.shardPayloadBytes)
         }
+        let rows = sound.map(\.0) + newer
+        guard !isReadable(rows) else { return }
+        // What is there beyond the profile is not missed when it is gone, and helps while it is there.
+        let others = block.rowsBeyondProfile.filter { row in
+            let name = ShardName(block.name, row)
+            return engine.holders(of: name, expectedOn: block.shards[row]).contains {
+                Self.isSound(name, on: $0, engine)
+            }
+        }
+        if !isReadable(rows + others) { report.lostBlocks.append(block.name) }
     }
 
     private static func isSound(_ shard: ShardName, on id: DeviceID, _ engine: Engine) -> Bool {

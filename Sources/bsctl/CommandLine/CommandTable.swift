@@ -13,18 +13,19 @@ enum CommandTable {
         Command(
             "put", "store a file, a tree, or what a command prints",
             synopsis: [
-                "bsctl put FILE [KEY] [--if-absent | --if-version V]",
+                "bsctl put FILE [KEY] [--if-absent | --if-version V] [--profile P]",
                 "bsctl put - KEY [--length N] [--if-absent | --if-version V]",
                 "bsctl put --from-command KEY [--if-absent | --if-version V] -- CMD …",
-                "bsctl put -r DIR [PREFIX] [--delete]",
+                "bsctl put -r DIR [PREFIX] [--delete] [--profile P]",
             ],
             options: [
                 Options.recursive, Options.delete, Options.length, Options.fromCommand, Options.ifAbsent,
-                Options.ifVersion, Options.minimumShards,
+                Options.ifVersion, Options.putProfile, Options.minimumShards,
             ], operands: 1...2, commandOption: Options.fromCommand.name,
             examples: [
                 "bsctl put report.pdf", "bsctl put -r ~/photos photos",
                 "bsctl put --from-command db.sql -- pg_dump mydb", "bsctl put lock.txt --if-absent",
+                "bsctl put keys.kdbx --profile rs:2+4",
             ], run: PutCommands.put),
         Command(
             "get", "read a file or a tree back",
@@ -120,6 +121,13 @@ enum CommandTable {
         Command(
             "repair", "make lost and damaged shards again", synopsis: ["bsctl repair"], operands: 0...0,
             run: RepairCommands.repair),
+        Command(
+            "reshape", "change how blocks that are there are coded, in place; or finish what was interrupted",
+            synopsis: ["bsctl reshape [--profile P] [--dry-run]"], options: [Options.newProfile, Options.dryRun],
+            operands: 0...0,
+            examples: [
+                "bsctl reshape --profile rs:4+3 --dry-run", "bsctl reshape --profile lrc:12+2+2", "bsctl reshape",
+            ], run: ReshapeCommands.reshape),
         Command(
             "scrub", "read and check every byte of every shard", synopsis: ["bsctl scrub [--repair]"],
             options: [Options.repair], operands: 0...0, run: RepairCommands.scrub),

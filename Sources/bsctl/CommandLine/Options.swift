@@ -20,6 +20,13 @@ enum Options {
     static let chunkSize = Option(
         "chunk-size", "SIZE", .size(4 << 10...4 << 20), "average chunk, a power of two (64KiB)")
 
+    static let putProfile = Option(
+        "profile", "P", .profile, "blocks of this put are coded with P, whatever the store's own profile is")
+
+    static let newProfile = Option(
+        "profile", "P", .profile,
+        "of all blocks with as many data shards, and of new ones; without it the store's own, for what was interrupted")
+
     static let delete = Option("delete", "with -r: delete keys under PREFIX that DIR does not have")
     static let length = Option(
         "length", "N", .number(0...UInt64(Int64.max)), "refuse input that is not exactly N bytes")

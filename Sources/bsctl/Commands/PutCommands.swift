@@ -1,4 +1,5 @@
 import BlockStore
+import Erasure
 
 /// put and rm of keys.
 enum PutCommands {
@@ -20,7 +21,7 @@ enum PutCommands {
             let source = try FileSource(path: file)
             open = { (source, source.attributes) }
         }
-        return try write(invocation) { _, session, progress in
+        return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
             let (source, attributes) = try open()
             try session.put(
                 key, attributes: attributes, from: ProgressSource(source, progress), declaredBytes: declared,
@@ -35,7 +36,7 @@ enum PutCommands {
         }
         let key = try invocation.key(0)
         let condition = try Conditions.read(invocation)
-        return try write(invocation) { _, session, progress in
+        return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
             // Before the command runs: what it prints may be gone afterwards.
             try session.require(condition, of: key)
             let child = try ChildProcess(invocation.trailing)
@@ -54,7 +55,7 @@ enum PutCommands {
         let prefix = invocation.operands.count == 2 ? invocation.operands[1] : Paths.baseName(directory)
         guard !prefix.isEmpty else { throw UsageError(description: "name a PREFIX: the root has no name") }
         let key = try Key(prefix)
-        return try write(invocation) { store, session, progress in
+        return try write(invocation, profile: invocation[Options.putProfile]) { store, session, progress in
             try store.putTree(
                 directory, as: key, in: session, deletingOthers: invocation.has(Options.delete),
                 onBytes: { progress.add($0) })
@@ -109,12 +110,15 @@ enum PutCommands {
     }
 
     /// Opens the store, runs a write session with progress, and reports it.
+    ///
+    /// - Parameter profile: nil for the store's own.
     static func write(
-        _ invocation: Invocation, _ body: (Store, WriteSession, ByteProgress) throws -> TreePutReport
+        _ invocation: Invocation, profile: Profile? = nil,
+        _ body: (Store, WriteSession, ByteProgress) throws -> TreePutReport
     ) throws -> ExitCode {
         try Opening.withStore(invocation, .write) { store in
             let progress = ByteProgress(invocation)
-            let session = try store.startWriting()
+            let session = try store.startWriting(profile: profile)
             let tree: TreePutReport
             do {
                 tree = try body(store, session, progress)

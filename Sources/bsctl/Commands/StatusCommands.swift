@@ -37,6 +37,13 @@ enum StatusCommands {
         let totals = status.totals
         return [
             ("storeID", .string(status.storeID.description)), ("profile", .string(status.profile.description)),
+            (
+                "profiles",
+                .array(
+                    status.profiles.map {
+                        .fields([("profile", .string($0.profile.description)), ("blocks", .integer($0.blocks))])
+                    })
+            ),
             ("sandbox", .bool(status.isSandbox)), ("configurationNumber", .unsigned(status.configurationNumber)),
             ("headCommit", .unsigned(status.headCommit.value)), ("epoch", .unsigned(status.epoch)),
             ("devices", .array(status.devices.map { .fields(fields($0)) })), ("objects", .integer(totals.objects)),
@@ -51,7 +58,9 @@ enum StatusCommands {
                         .fields([("missing", .integer($0.missing)), ("blocks", .integer($0.blocks))])
                     })
             ),
-            ("owedShards", .integer(status.owedShards)), ("lostBlocks", .integer(status.lostBlocks)),
+            ("owedShards", .integer(status.owedShards)),
+            ("shardsBeyondProfiles", .integer(status.shardsBeyondProfiles)),
+            ("lostBlocks", .integer(status.lostBlocks)),
             ("lossesSurvivedNow", .integer(status.lossesSurvivedNow)), ("canWrite", .bool(status.writeRefusal == nil)),
             ("writeRefusal", .optional(status.writeRefusal)),
             ("inDoubt", commits(status.inDoubt)), ("bypassed", commits(status.bypassed)),

@@ -59,6 +59,9 @@ enum StatusText {
                     + "\(totals.blocks) blocks",
             ],
         ]
+        if status.profiles.map(\.profile) != [status.profile] {
+            for (profile, blocks) in status.profiles { rows.append(["", "\(blocks)", "blocks of \(profile)"]) }
+        }
         for (missing, blocks) in status.protection where missing > 0 {
             rows.append(["", "\(blocks)", "blocks lack \(missing) shard\(missing == 1 ? "" : "s")"])
         }
@@ -80,6 +83,11 @@ enum StatusText {
                     : "All data can be read, but the next failure may lose some.", .warning)
         }
         if status.owedShards > 0 { Terminal.print("\(status.owedShards) shards are owed.") }
+        if status.shardsBeyondProfiles > 0 {
+            Terminal.print(
+                "A reshape was interrupted: \(status.shardsBeyondProfiles) shards are beyond the profile of their block. "
+                    + "bsctl reshape goes on.")
+        }
         if status.owedShards > 0 || !out.isEmpty { tellNextStep(out, status) }
         if let refusal = status.writeRefusal { Terminal.print("Writing is refused: \(refusal).", .warning) }
         for commit in status.inDoubt { tell("In doubt", commit) }

@@ -160,6 +160,36 @@ final class IndependentReaderTests: XCTestCase {
             try reader(["disk-1", "disk-2"].map { "\(directory.path)/\($0)" }), "too few shards", "from two of seven")
     }
 
+    func testItKnowsWhatProfileRecordsSay() throws {
+        let reader = try IndependentReader()
+        let (directory, files) = try makeStore("rs:3+2")
+        let store = try Store.open(try directory.environment(seed: 8), access: .write)
+        defer { store.close() }
+        func lines() throws -> [String] {
+            try store.engine.index.blocks(after: nil, limit: 1000).map { block in
+                let missing = block.profile.rows.filter { block.shards[$0] == nil }.sorted().map(\.name)
+                return "\(ShardName(block.name, .data(column: 0)).fileName.dropLast(4)) \(block.profile) missing "
+                    + "[\(missing.joined(separator: " "))] beyond "
+                    + "[\(block.rowsBeyondProfile.map(\.name).joined(separator: " "))]\n"
+            }
+        }
+        let devices = Self.disks.map { "\(directory.path)/\($0)" }
+        for profile in ["rs:3+3", "lrc:3+3+1", "rs:3+1"] where try Profile(profile).shardCount <= 6 {
+            XCTAssertTrue(try store.reshape(to: Profile(profile)).isComplete, profile)
+            XCTAssertEqual(try reader(["--blocks"] + devices).output, try lines().joined(), profile)
+            try check(reader, reads: files, from: Array(Self.disks.dropFirst()), in: directory.path, profile)
+        }
+        // A row that is in no profile of its block, as an interrupted reshape leaves it, is no damage.
+        let block = try XCTUnwrap(store.engine.index.blocks(after: nil, limit: 1).first)
+        let extra = ShardName(block.name, .parity(index: 1, columns: 0..<3))
+        XCTAssertNil(block.shards[extra.row])
+        let reshaper = BlockReshaper(store.engine, to: try Profile("rs:3+2"))
+        XCTAssertTrue(reshaper.prepare(block).isWhole)
+        let told = try reader(["--blocks"] + devices).output
+        XCTAssertTrue(told.contains("beyond [p01-00-03]"), told)
+        XCTAssertEqual(told, try lines().joined())
+    }
+
     func testItRestoresDirectoriesLinksAndAttributes() throws {
         let reader = try IndependentReader()
         let (directory, _) = try makeStore()

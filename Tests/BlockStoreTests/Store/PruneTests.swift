@@ -77,7 +77,8 @@ final class PruneTests: XCTestCase {
         let store = try model.openStore()
         var told: [RecordIdentity] = []
         let rule = Retention(keepLast: 1)
-        let dry = try store.prune(rule, prefix: Array("logs/".utf8), isDryRun: true, onVersion: { told.append($0.identity) })
+        let dry = try store.prune(
+            rule, prefix: Array("logs/".utf8), isDryRun: true, onVersion: { told.append($0.identity) })
         XCTAssertEqual([dry.keys, dry.versions, dry.deleteMarkers, dry.commits], [2, 4, 0, 0])
         XCTAssertEqual(dry.bytes, 2 * (100 + 101))
         var done: [RecordIdentity] = []

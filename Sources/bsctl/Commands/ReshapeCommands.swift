@@ -1,0 +1,112 @@
+import BlockStore
+import Erasure
+
+/// reshape.
+enum ReshapeCommands {
+    static func reshape(_ invocation: Invocation) throws -> ExitCode {
+        let profile = invocation[Options.newProfile]
+        if invocation.has(Options.dryRun) {
+            return try Opening.withStore(invocation, .read) { store in
+                let plan = try store.planReshape(to: profile)
+                return tell(plan, plan.isNothing ? nil : try store.measureReading(), invocation)
+            }
+        }
+        return try Opening.withStore(invocation, .write) { store in
+            let progress = ProgressLine(invocation)
+            let report = try store.reshape(to: profile, progress: progress.handler)
+            progress.clear()
+            return tell(report, invocation)
+        }
+    }
+
+    private static func tell(_ plan: ReshapePlan, _ bytesPerSecond: Double?, _ invocation: Invocation) -> ExitCode {
+        // Written, and read back.
+        let bytes = Double(plan.bytesToRead + 2 * plan.bytesToWrite)
+        let seconds = bytesPerSecond.map { bytes / $0 }
+        if invocation.has(Options.json) {
+            Terminal.print(
+                JSON.object([
+                    ("profile", .string(plan.profile.description)), ("blocks", .integer(plan.blocks)),
+                    ("shardsToWrite", .integer(plan.shardsToWrite)), ("shardsToRemove", .integer(plan.shardsToRemove)),
+                    ("bytesToRead", .unsigned(plan.bytesToRead)), ("bytesToWrite", .unsigned(plan.bytesToWrite)),
+                    ("bytesToRemove", .unsigned(plan.bytesToRemove)), ("otherColumns", .integer(plan.otherColumns)),
+                    ("impossible", .integer(plan.impossible)), ("seconds", seconds.map { .number($0) } ?? .null),
+                    (
+                        "shortOfSpace",
+                        .array(
+                            plan.shortOfSpace.map {
+                                .fields([
+                                    ("device", .string($0.device)), ("neededBytes", .unsigned($0.neededBytes)),
+                                    ("freeBytes", .unsigned($0.freeBytes)),
+                                ])
+                            })
+                    ),
+                ]))
+        } else {
+            for line in text(plan, bytesPerSecond, seconds) { Terminal.print(line) }
+        }
+        for short in plan.shortOfSpace {
+            Terminal.error(
+                "\(short.device) has \(Size.text(short.freeBytes)) free and needs \(Size.text(short.neededBytes)): it would be "
+                    + "refused")
+        }
+        if !plan.shortOfSpace.isEmpty { return .failed }
+        return plan.impossible == 0 ? .done : .degraded
+    }
+
+    private static func text(_ plan: ReshapePlan, _ bytesPerSecond: Double?, _ seconds: Double?) -> [String] {
+        var lines = [
+            plan.isNothing
+                ? "nothing to reshape: blocks have \(plan.profile)"
+                : "would give \(plan.blocks) blocks \(plan.profile): read \(Size.text(plan.bytesToRead)), write "
+                    + "\(plan.shardsToWrite) shards (\(Size.text(plan.bytesToWrite))), remove \(plan.shardsToRemove) "
+                    + "(\(Size.text(plan.bytesToRemove)))"
+        ]
+        if let seconds, let bytesPerSecond, !plan.isNothing {
+            lines.append(
+                "about \(Size.decimals(seconds, seconds < 10 ? 1 : 0)) s at the \(Size.decimals(bytesPerSecond / 1e6, 0)) MB/s "
+                    + "measured in reading")
+        }
+        if plan.impossible > 0 {
+            lines.append("\(plan.impossible) blocks lack devices or sound shards; bsctl repair first")
+        }
+        if plan.otherColumns > 0 { lines.append(others(plan.otherColumns, plan.profile)) }
+        return lines
+    }
+
+    private static func others(_ count: Int, _ profile: Profile) -> String {
+        "\(count) blocks have another number of data shards than \(profile) and keep their profile"
+    }
+
+    private static func tell(_ report: ReshapeReport, _ invocation: Invocation) -> ExitCode {
+        for problem in report.problems { Terminal.error(problem) }
+        if report.left > 0 {
+            Terminal.warning("\(report.left) blocks keep their profile; when bsctl repair has run: bsctl reshape")
+        }
+        if report.leftoverShards > 0 {
+            Terminal.warning(
+                "\(report.leftoverShards) shards of the old profile stay until their devices are back and their blocks whole; "
+                    + "then: bsctl reshape")
+        }
+        if let debt = report.debt { Terminal.warning("\(debt); bsctl repair makes it whole") }
+        if invocation.has(Options.json) {
+            Terminal.print(
+                JSON.object([
+                    ("profile", .string(report.profile.description)), ("blocks", .integer(report.blocks)),
+                    ("writtenShards", .integer(report.writtenShards)), ("writtenBytes", .unsigned(report.writtenBytes)),
+                    ("readBytes", .unsigned(report.readBytes)), ("removedShards", .integer(report.removedShards)),
+                    ("left", .integer(report.left)), ("leftoverShards", .integer(report.leftoverShards)),
+                    ("otherColumns", .integer(report.otherColumns)), ("commits", .integer(report.commits)),
+                    ("problems", .array(report.problems.map { .string($0) })), ("seconds", .number(report.seconds)),
+                    ("debt", .optional(report.debt)),
+                ]))
+        } else if !invocation.has(Options.quiet) {
+            Terminal.print(
+                "\(report.blocks) blocks have \(report.profile) now: read \(Size.text(report.readBytes)), wrote "
+                    + "\(report.writtenShards) shards (\(Size.text(report.writtenBytes))), removed \(report.removedShards); "
+                    + "\(Size.decimals(report.seconds, 1)) s")
+            if report.otherColumns > 0 { Terminal.print(others(report.otherColumns, report.profile)) }
+        }
+        return report.isComplete ? .done : .degraded
+    }
+}
