@@ -5,6 +5,7 @@ struct CollectionPlan {
     /// A block whose live part is to be written elsewhere, so that it can go.
     struct Candidate: Sendable {
         let block: BlockName
+        let profile: Profile
         /// Stored bytes that some version needs.
         let liveBytes: Int
         /// On all devices, parity included.
@@ -55,7 +56,7 @@ struct CollectionPlan {
                     liveBytes += place.storedBytes
                 }
                 let candidate = Candidate(
-                    block: block.name, liveBytes: liveBytes,
+                    block: block.name, profile: block.profile, liveBytes: liveBytes,
                     shardBytes: block.shardPayloadBytes * block.profile.shardCount)
                 let isEnd = try engine.index.commitBlock(block.commit) == block.name
                 let room = block.columnCount * block.shardPayloadBytes
@@ -74,8 +75,11 @@ struct CollectionPlan {
             let names = Set(chosen.map(\.candidate.block))
             chosen += small.filter { !names.contains($0.candidate.block) }.map { (0, $0.candidate, $0.isEnd) }
         }
-        // The emptiest first, in steps, so that neighbours stay neighbours.
-        let ordered = chosen.sorted { ($0.percent / 10, $0.candidate.block) < ($1.percent / 10, $1.candidate.block) }
+        // The emptiest of each profile first, in steps, so that neighbours stay neighbours.
+        let ordered = chosen.sorted {
+            ($0.candidate.profile.description, $0.percent / 10, $0.candidate.block)
+                < ($1.candidate.profile.description, $1.percent / 10, $1.candidate.block)
+        }
         candidates = ordered.filter { !$0.isEnd }.map(\.candidate)
         ends = ordered.filter(\.isEnd).map(\.candidate)
     }

@@ -21,6 +21,8 @@ struct Collector {
     let live: LiveChunks?
     /// Some block is unreadable: a purge of a version that was never seen may be of one in there.
     let hasUnknown: Bool
+    /// How the new blocks are coded.
+    let profile: Profile
 
     /// A block that is to go.
     private struct Source {
@@ -50,7 +52,7 @@ struct Collector {
         }
         guard !sources.isEmpty else { return outcome }
         let going = Set(sources.map(\.block.ref))
-        let writer = CommitWriter(tenure, minimumShards: nil, leastLosses: losses)
+        let writer = CommitWriter(tenure, minimumShards: nil, leastLosses: losses, profile: profile)
         do throws(StoreError) {
             for source in sources {
                 for chunk in source.chunks where !writer.contains(chunk.digest) {
@@ -78,10 +80,6 @@ struct Collector {
         for name in names {
             // Somebody else may have collected it.
             guard let block = try engine.index.block(named: name), !block.isUnknown else { continue }
-            guard block.profile == engine.configuration.profile else {
-                outcome.kept.append((name, "it is coded \(block.profile)"))
-                continue
-            }
             do throws(StoreError) {
                 sources.append(Source(block: block, head: try engine.head(of: block, to: "collect")))
             } catch {
@@ -99,11 +97,12 @@ struct Collector {
         return sources
     }
 
-    /// Losses that what replaces a block must survive: as many as it does, up to the tolerance of its profile.
+    /// Losses that what replaces a block must survive: as many as it does, up to the smaller tolerance of its profile and the new
+    /// one.
     private func needed(_ block: IndexedBlock) -> Int {
         let survived = Protection.lossesSurvived(
             engine.soundRows(of: block), columns: block.columns, payloadBytes: block.shardPayloadBytes)
-        return min(survived, block.profile.tolerance)
+        return min(survived, block.profile.tolerance, profile.tolerance)
     }
 
     private func requiredLosses(_ sources: [Source]) -> Int {
@@ -112,9 +111,7 @@ struct Collector {
 
     /// What a block that is written now survives.
     private var attainableLosses: Int {
-        let profile = engine.configuration.profile
-        return Erasure.lossesSurvived(
-            profile.rows.prefix(engine.devices.candidates.count), columns: profile.columns)
+        Erasure.lossesSurvived(profile.rows.prefix(engine.devices.candidates.count), columns: profile.columns)
     }
 
     /// The block with a commit's record makes its siblings real: it goes with the last of them.

@@ -141,14 +141,15 @@ extension Store {
         for list in [plan.candidates, plan.ends] {
             var rest = list[...]
             while !rest.isEmpty, left > 0 {
-                let batch = batch(&rest)
+                let (batch, profile) = batch(&rest)
                 let tenure = try startTenure()
                 if Mutant.isActive(.collectedBlocksRemovedFirst) {
                     for name in batch {
                         if let block = try engine.index.block(named: name) { removeFiles(of: [block], &report) }
                     }
                 }
-                let collector = Collector(engine: engine, tenure: tenure, live: live, hasUnknown: plan.hasUnknown)
+                let collector = Collector(
+                    engine: engine, tenure: tenure, live: live, hasUnknown: plan.hasUnknown, profile: profile)
                 let outcome = try collector.collect(batch)
                 if let problem = tenure.indexProblem { throw problem }
                 report.retiredBlocks += outcome.retired.count
@@ -171,18 +172,19 @@ extension Store {
         return true
     }
 
-    /// As many blocks as fit into memory, at least one.
-    private func batch(_ rest: inout ArraySlice<CollectionPlan.Candidate>) -> [BlockName] {
+    /// As many blocks of one profile as fit into memory, at least one.
+    private func batch(_ rest: inout ArraySlice<CollectionPlan.Candidate>) -> ([BlockName], Profile) {
         var batch: [BlockName] = []
         var bytes = 0
-        while let next = rest.first, batch.isEmpty || bytes + next.liveBytes <= options.collectedBytes,
-            batch.count < options.collectedBlocks
+        let profile = rest.first?.profile ?? configuration.profile
+        while let next = rest.first, next.profile == profile,
+            batch.isEmpty || bytes + next.liveBytes <= options.collectedBytes, batch.count < options.collectedBlocks
         {
             batch.append(next.block)
             bytes += next.liveBytes
             rest.removeFirst()
         }
-        return batch
+        return (batch, profile)
     }
 
     /// Deletes the shards of blocks that are retired, durably. What cannot be deleted now is a stray later.
