@@ -5,6 +5,7 @@ public enum Checks {
     public static let all: [(name: String, run: @Sendable () throws -> Void)] = [
         ("graph rules", { try GraphRules.all() }),
         ("accidents", { try Accidents.all() }),
+        ("accidents with devices that come and go", { try DeviceAccidents.all() }),
         ("crash points of put", { try CrashPoints.run(Workload.all[0]) }),
         (
             "crash points of mv, purge and conditions",
@@ -22,6 +23,7 @@ public enum Checks {
                 }
             }
         ),
+        ("crash points of devices", { for workload in Workload.moving { try CrashPoints.run(workload, every: 7) } }),
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 

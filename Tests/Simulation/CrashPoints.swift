@@ -102,7 +102,9 @@ public enum CrashPoints {
         guard try model.write([.put(Key("after"), SeededRandom.bytes(100, seed: 9))]) else {
             throw BrokenPromise(description: "nothing can be put afterwards")
         }
-        for disk in model.world.state.disks.keys.sorted() where model.mayHit(disk) { model.setAbsent(disk) }
+        for disk in model.world.state.disks.keys.sorted() where !model.outsiders.contains(disk) && model.mayHit(disk) {
+            model.setAbsent(disk)
+        }
         try model.check()
     }
 }

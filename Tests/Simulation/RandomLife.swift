@@ -1,4 +1,5 @@
 @testable import BlockStore
+import Erasure
 
 /// One life of a store, from one seed: a list of steps, each with a seed of its own, so that steps can be
 /// left out and the others stay what they were.
@@ -11,6 +12,7 @@ public struct RandomLife: Sendable {
         case copy, move, restore, purge, putIfAbsent, putIfUnchanged, moveDuring
         case collect, collectDuring, purgeOld
         case prune, putStronger, putStrongerDuring, reshape, reshapeDuring
+        case addDevice, drainDevice, drainDuring, cancelDrain, removeDevice, recoverHome
 
         /// How often, against the others.
         var weight: Int {
@@ -29,7 +31,7 @@ public struct RandomLife: Sendable {
         /// What becomes of versions and of geometry in the course of years.
         private static let ofYears: [Action] = [.prune, .putStronger, .putStrongerDuring, .reshape, .reshapeDuring]
 
-        static let wheel = allCases.filter { !(later + latest + ofYears).contains($0) }.flatMap {
+        static let wheel = allCases.filter { !(later + latest + ofYears + moving).contains($0) }.flatMap {
             Array(repeating: $0, count: $0.weight)
         }
 
@@ -42,6 +44,28 @@ public struct RandomLife: Sendable {
             + [.collect, .collect, .collect, .collect, .purgeOld, .purgeOld, .collectDuring].flatMap {
                 Array(repeating: $0, count: 3)
             }
+
+        /// Devices that come and go in good order.
+        private static let moving: [Action] = [
+            .addDevice, .drainDevice, .drainDuring, .cancelDrain, .removeDevice, .recoverHome,
+        ]
+
+        static let movingWheel =
+            wheel + moving.flatMap { Array(repeating: $0, count: 5) } + Array(repeating: .collect, count: 3)
+
+        /// What kind of life it is, from the last digit of the seed: those of 3 and 6 copy, move, restore, purge and compare as
+        /// well; those of 1, 5 and a third of those of 9 (local parities) collect too; those of 7 prune, have several profiles
+        /// and change them; in those of 8 devices are added, drained and removed.
+        static func wheel(of seed: UInt64) -> [Action] {
+            switch seed % 10 {
+            case 1, 5: collecting
+            case 3, 6: widerWheel
+            case 7: wheelOfYears
+            case 8: movingWheel
+            case 9 where seed % 30 == 19: collecting
+            default: wheel
+            }
+        }
     }
 
     struct Step: Sendable {
@@ -68,14 +92,7 @@ public struct RandomLife: Sendable {
         // Every tenth life has local parities; drawn from the seed itself, so that the others stay what they were.
         let local = [("lrc:4+2+1", 8), ("lrc:2+2+1", 5), ("lrc:6+3+1", 10)]
         (profile, devices) = seed % 10 == 9 ? local[Int(seed / 10 % 3)] : usual
-        // Likewise: lives of seeds that end in 3 or 6 copy, move, restore, purge and compare as well.
-        // Those of 1, 5 and every third of local parities collect too. Those of 7 prune, have several profiles, and change them.
-        let collects = [1, 5].contains(seed % 10) || seed % 30 == 19
-        let wheel =
-            collects
-            ? Action.collecting
-            : [3, 6].contains(seed % 10)
-                ? Action.widerWheel : seed % 10 == 7 ? Action.wheelOfYears : Action.wheel
+        let wheel = Action.wheel(of: seed)
         steps = (1...count).map { number in
             Step(
                 number: number, action: random.pick(wheel), seed: random.next(),
@@ -184,7 +201,7 @@ extension StoreModel {
     private func take(_ action: RandomLife.Action, _ old: SimulatedWorld.State) throws {
         let random = world.random
         let keys = try (0..<8).map { try Key("key-\($0)") }
-        let disks = world.state.disks.keys.sorted()
+        let disks = world.state.disks.keys.filter { !outsiders.contains($0) }.sorted()
         let disk = random.pick(disks)
         let other = random.pick(disks)
         switch action {
@@ -249,6 +266,17 @@ extension StoreModel {
             try collect(isFull: true)
             endFaults()
         case .purgeOld: for key in random.pick([[random.pick(keys)], keys]) { try purge(key, age: 1) }
+        case .addDevice: try addDevice(wipingOutsiders: random.next() % 2 == 0)
+        case .drainDevice:
+            if disks.count <= widestShardCount { try addDevice(wipingOutsiders: random.next() % 2 == 0) }
+            try drain(disk)
+        case .drainDuring:
+            startFaults(mayReadsFail: true)
+            try drain(disk)
+            endFaults()
+        case .cancelDrain: cancelDrain(disk)
+        case .removeDevice: try removeSomeDevice(preferring: disk)
+        case .recoverHome: recoverHome(from: disks.filter { _ in random.next() % 2 == 0 })
         }
     }
 }

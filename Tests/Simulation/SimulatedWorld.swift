@@ -546,7 +546,7 @@ final class SimulatedDevice: Device, @unchecked Sendable {
 
     func space() throws(StoreError) -> DeviceSpace {
         try look("measure space")
-        return DeviceSpace(totalBytes: 1 << 40, freeBytes: world.faults[place] == .full ? 0 : 1 << 39)
+        return DeviceSpace(totalBytes: 1 << 30, freeBytes: world.faults[place] == .full ? 0 : 1 << 29)
     }
 
     private func path(_ shard: ShardName) -> String { "blocks/\(shard.directoryName)/\(shard.fileName)" }

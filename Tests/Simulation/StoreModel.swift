@@ -23,6 +23,7 @@ final class StoreModel {
     /// Every profile that some block may have. The weakest says what the whole store survives.
     var profiles: Set<Profile>
     var tolerance: Int { profiles.map(\.tolerance).min() ?? 0 }
+    var widestShardCount: Int { profiles.map(\.shardCount).max() ?? 0 }
     private(set) var log: [String] = []
     /// Acknowledged contents.
     private(set) var contents: [Key: [UInt8]] = [:]
@@ -41,6 +42,10 @@ final class StoreModel {
     private var abandonsDoubt = true
     /// Devices that are not whole: absent, rotten, rolled back, or owed shards since then.
     private(set) var faulty: Set<String> = []
+    /// Shards moved while devices were not whole: the only ones of some blocks may stand anywhere now, until all is repaired.
+    var isFragile = false
+    /// Disks that are no devices of the store: not yet, or not any more.
+    var outsiders: Set<String> = []
 
     static let chunkBytes = 4096
 
@@ -68,6 +73,7 @@ final class StoreModel {
         pending = other.pending
         faulty = other.faulty
         (moves, watched, purged, perhapsPurged) = (other.moves, other.watched, other.purged, other.perhapsPurged)
+        (outsiders, isFragile) = (other.outsiders, other.isFragile)
         log = other.log
         past = other.past
     }
@@ -218,7 +224,9 @@ final class StoreModel {
 
     /// What a failed device missed is owed to it.
     func noteFailedDevices() {
-        for device in store?.devices ?? [] where !device.state.isInService { faulty.insert(device.path ?? "") }
+        for device in store?.devices ?? [] where !device.state.isInService && !device.isDraining {
+            faulty.insert(device.path ?? "")
+        }
     }
 
     func crash(_ policy: CrashPolicy) {
@@ -235,6 +243,7 @@ final class StoreModel {
     func powerReturns(_ policy: CrashPolicy) {
         note("power cut (\(policy))")
         world.reboot(policy)
+        returnHome()
     }
 
     /// Ends the process in good order; what the step planned to happen stays planned.
@@ -246,7 +255,7 @@ final class StoreModel {
     }
 
     /// Whether faults may hit these disks without going beyond the tolerance.
-    func mayHit(_ disks: String...) -> Bool { faulty.union(disks).count <= tolerance }
+    func mayHit(_ disks: String...) -> Bool { !isFragile && faulty.union(disks).count <= tolerance }
 
     /// From now on, or from some call on, disks misbehave. What makes a disk unreadable counts against the
     /// tolerance; what only keeps it from being written to does not.
@@ -516,6 +525,12 @@ final class StoreModel {
         faulty.insert(disk)
     }
 
+    /// What failed or is away counts.
+    func noteFault(of disk: String) { faulty.insert(disk) }
+
+    /// Nobody counts on what stands there.
+    func forgetFaults(of disk: String) { faulty.remove(disk) }
+
     func setPresent(_ disk: String) {
         note("\(disk) comes back")
         closeStore()
@@ -599,7 +614,8 @@ final class StoreModel {
         try requireNothingLost(repair)
         guard repair.owedShards == 0, repair.errors.isEmpty else { return false }
         // Pulled meanwhile, and not needed.
-        faulty = world.state.absent
+        faulty = world.state.absent.subtracting(outsiders)
+        isFragile = false
         return true
     }
 
@@ -627,7 +643,7 @@ final class StoreModel {
         closeStore()
         for device in try openStore().devices {
             // Who replaces a disk that is only full gives up what it holds: one loss more.
-            guard case .absent = device.state else { continue }
+            guard case .absent = device.state, !device.isDraining else { continue }
             // Identity decides, not the place: a new disk goes where none of ours is in service.
             let taken = try openStore().devices.filter(\.state.isInService).compactMap(\.path)
             guard let free = faulty.subtracting(taken).min() else { return nil }
@@ -682,6 +698,7 @@ final class StoreModel {
         }
         try checkMoves(found)
         try checkVersions()
+        try checkDevices()
     }
 
     /// Every live object; nil when the power went meanwhile.

@@ -189,7 +189,7 @@ final class CommitWriter {
         let head = tenure.state.head
         return CommitRecord(
             number: number, epoch: tenure.state.epoch, previous: head.number == .none ? nil : head.block,
-            devices: engine.devices.inService, blocks: blocks)
+            devices: engine.devices.candidates.map(\.id), blocks: blocks)
     }
 
     /// Names the staged shards of `blocks`, all devices at once.

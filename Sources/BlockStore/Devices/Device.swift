@@ -73,6 +73,9 @@ public struct DeviceSpace: Sendable, Hashable {
         self.totalBytes = totalBytes
         self.freeBytes = freeBytes
     }
+
+    /// The share of shards that a device of this size attracts: its GiB.
+    var weight: UInt32 { UInt32(clamping: max(1, totalBytes >> 30)) }
 }
 
 /// A place that keeps shards: a directory on one disk, or a bucket on a node.

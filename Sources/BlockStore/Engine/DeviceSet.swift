@@ -31,6 +31,10 @@ final class DeviceSet: Sendable {
         var state: DeviceState
         /// Path at which it was found, or is expected.
         var path: String?
+
+        var candidate: Placement.Candidate {
+            Placement.Candidate(id: configured.id, domain: configured.domain, weight: configured.weight)
+        }
     }
 
     private let members: Monitor<[DeviceID: Member]>
@@ -79,10 +83,11 @@ final class DeviceSet: Sendable {
 
     /// Those that may take new shards.
     var candidates: [Placement.Candidate] {
-        all.filter { $0.state.isInService && $0.configured.state == .inService }
-            .map {
-                Placement.Candidate(id: $0.configured.id, domain: $0.configured.domain, weight: $0.configured.weight)
-            }
+        all.filter { member in
+            member.state.isInService
+                && (member.configured.state == .inService || Mutant.isActive(.drainingTakesShards))
+        }
+        .map(\.candidate)
     }
 
     /// Takes a device out of service for the rest of the session.

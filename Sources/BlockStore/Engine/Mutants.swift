@@ -48,6 +48,10 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case pruneTakesNewest
     case reshapeDropsOldFirst
     case reshapeNotReadBack
+    case removedDeviceAccepted
+    case drainingTakesShards
+    case movedBeforeDurable
+    case drainUnconfirmed
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -50,9 +50,18 @@ struct Opening {
         guard let bytes = try environment.home.readDocument(.store) else {
             throw StoreError(
                 .notFound, "open the store", at: environment.home.place, detail: "there is no store.json here",
-                advice: "name the store's home with --store, or make one with bsctl init")
+                advice:
+                    "name the store's home with --store, make one with bsctl init, or bring a lost one back from its "
+                    + "devices: bsctl recover HOME --device DIR …")
         }
-        return try StoreDocument.parse(bytes, at: environment.home.place)
+        do throws(StoreError) {
+            return try StoreDocument.parse(bytes, at: environment.home.place)
+        } catch {
+            guard error.code == .corrupt else { throw error }
+            throw StoreError(
+                .corrupt, error.operation, at: error.place, detail: error.detail,
+                advice: "the devices hold what it says: bsctl recover \(environment.home.place) --device DIR …")
+        }
     }
 
     /// Takes the home's lock: a writer waits for it, a reader only looks whether it is free.

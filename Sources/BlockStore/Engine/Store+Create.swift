@@ -3,14 +3,19 @@ public import Erasure
 
 /// A place that is to become a device.
 public struct NewDevice: Sendable {
-    public let path: String
-    public let label: String?
-    public let domain: String?
+    public var path: String
+    /// Nil for the next free one: "disk-7".
+    public var label: String?
+    /// Nil for one of its own, named as the label.
+    public var domain: String?
+    /// Nil for what its capacity says.
+    public var weight: UInt32?
 
-    public init(path: String, label: String? = nil, domain: String? = nil) {
+    public init(path: String, label: String? = nil, domain: String? = nil, weight: UInt32? = nil) {
         self.path = path
         self.label = label
         self.domain = domain
+        self.weight = weight
     }
 }
 
@@ -52,11 +57,15 @@ extension Store {
         } catch {
             throw StoreError(.invalid, "create a store", detail: error.description)
         }
-        let members = devices.enumerated().map { index, device in
+        var members: [Configuration.Device] = []
+        for (index, device) in devices.enumerated() {
             let label = device.label ?? "disk-\(index + 1)"
-            return Configuration.Device(
-                id: environment.random.identifier(), label: label, domain: device.domain ?? label, weight: 1,
-                state: .inService)
+            // Disks of a sandbox are one disk.
+            let capacity = isSandbox ? 1 : try prepared[index].space().weight
+            members.append(
+                Configuration.Device(
+                    id: environment.random.identifier(), label: label, domain: device.domain ?? label,
+                    weight: device.weight ?? capacity, state: .inService))
         }
         var configuration = Configuration(
             number: 0, storeID: storeID, profile: profile, chunker: chunker, isSandbox: isSandbox, devices: members)
@@ -83,7 +92,7 @@ extension Store {
         }
         try environment.home.writeDocument(
             .store, StoreDocument(storeID: storeID, configuration: configuration, paths: paths).encode())
-        return CreateReport(storeID: storeID, warnings: warnings(profile, devices.count))
+        return CreateReport(storeID: storeID, warnings: warnings(profile, devices.count) + configuration.domainWarnings)
     }
 
     /// The id of a store whose init in this home was interrupted before commit 1.

@@ -18,98 +18,114 @@ extension Store {
     ///
     /// - Parameter path: nil for the place where the old device was.
     public func replaceDevice(_ id: DeviceID, with path: String? = nil) throws(StoreError) -> ReplaceReport {
-        guard let member = engine.devices[id] else {
-            throw StoreError(.notFound, "replace a device", detail: "no such device", advice: "see bsctl device ls")
-        }
+        let member = try member(id, "replace a device")
+        let operation = "replace \(member.configured.label)"
         guard try forecast(losing: [id]).lostBlocks <= forecast(losing: []).lostBlocks else {
             throw StoreError(
-                .tooFewDevices, "replace \(member.configured.label)",
-                detail: "it holds shards without which blocks cannot be read",
+                .tooFewDevices, operation, detail: "it holds shards without which blocks cannot be read",
                 advice: "bring other devices back or run bsctl repair first")
         }
         guard let target = path ?? member.path else {
             throw StoreError(
-                .invalid, "replace \(member.configured.label)", detail: "where it was is not known",
+                .invalid, operation, detail: "where it was is not known",
                 advice: "name a directory: bsctl device replace \(member.configured.label) DIR")
         }
         let newID: DeviceID = environment.random.identifier()
-        let configuration = self.configuration
-        let known = Set(configuration.devices.map(\.id))
-        let device = try environment.devices.prepare(target, creating: configuration.isSandbox) { document, _ in
-            // Left over from an interrupted replacement: of this store, in no configuration. Shards of the commit that
-            // would have made it real may be there; the next one bypasses it.
-            guard let found = try? DeviceDocument.parse(document, at: target) else { return false }
-            // A newer configuration than ours is another home's, and the device in use.
-            return found.storeID == configuration.storeID && !known.contains(found.deviceID)
-                && found.configuration.number <= configuration.number
-        }
-        if engine.devices.all.contains(where: { $0.device?.physicalIdentity == device.physicalIdentity }) {
-            throw StoreError(
-                .invalid, "replace \(member.configured.label)", at: target,
-                detail: "it is a device of this store already")
-        }
-        let tenure = try startTenure(allowingAbsent: true)
-        var paths = Dictionary(
-            uniqueKeysWithValues: engine.devices.all.compactMap { m in m.path.map { (m.configured.id, $0) } })
-        paths[id] = nil
-        paths[newID] = device.place
-        // Where it is comes before the commit: who does not live to say it afterwards must find it.
-        var announced = paths
-        announced[id] = member.path
-        try environment.home.writeDocument(
-            .store,
-            StoreDocument(storeID: configuration.storeID, configuration: configuration, paths: announced).encode())
-        var changed = configuration
-        changed.number += 1
+        let device = try prepareNewcomer(operation, at: target)
         let entry = Configuration.Device(
             id: newID, label: member.configured.label, domain: member.configured.domain,
             weight: member.configured.weight, state: .inService)
         // The new one takes the old one's place in the list; the old one stays known as gone.
+        var changed = configuration
         if let place = changed.devices.firstIndex(where: { $0.id == id }) {
             var gone = changed.devices[place]
             gone.state = .removed
             changed.devices[place] = entry
             changed.devices.append(gone)
         }
-        do throws(StoreError) {
-            try commit(changed, replacing: id, by: entry, on: device, paths, tenure)
-        } catch {
-            // What is true now, the shards say. Where even that cannot be asked, the store is closed.
-            try? reopen()
-            throw error
-        }
-        // Opening it writes the copies of the new configuration as well.
-        try reopen()
+        try change(operation, to: changed, with: Newcomer(entry: entry, device: device))
         return ReplaceReport(label: entry.label, oldID: id, newID: newID, path: device.place)
     }
 
-    /// Makes a configuration real in which `device` stands for the device `old`. It takes a shard of the commit itself:
-    /// of two devices, one dead, the other would be too few.
-    private func commit(
-        _ changed: Configuration, replacing old: DeviceID, by entry: Configuration.Device, on device: any Device,
-        _ paths: [DeviceID: String], _ tenure: WriterTenure
+    /// Puts an empty place into service. It attracts new shards from now on; `fillDevice` moves its share of the old ones there.
+    ///
+    /// - Returns: its id: that of the device that is there already, when the place was added before.
+    public func addDevice(_ new: NewDevice) throws(StoreError) -> DeviceID {
+        if let known = try addedBefore(new) { return known }
+        let operation = "add a device"
+        let device = try prepareNewcomer(operation, at: new.path)
+        let label = new.label ?? freeLabel
+        guard !engine.devices.all.contains(where: { $0.configured.label == label }) else {
+            throw StoreError(
+                .invalid, operation, detail: "there is a device \(label) already", advice: "choose another --label")
+        }
+        let entry = Configuration.Device(
+            id: environment.random.identifier(), label: label, domain: new.domain ?? label,
+            weight: try weight(of: new, device), state: .inService)
+        var changed = configuration
+        // Before the removed ones.
+        changed.devices.insert(entry, at: engine.devices.order.count)
+        try change(operation, to: changed, with: Newcomer(entry: entry, device: device))
+        return entry.id
+    }
+
+    /// The device of this store that is at the place already; nil when there is none.
+    private func addedBefore(_ new: NewDevice) throws(StoreError) -> DeviceID? {
+        guard let place = try? environment.devices.open(new.path),
+            let member = engine.devices.all.first(where: { $0.device?.physicalIdentity == place.physicalIdentity })
+        else { return nil }
+        let known = member.configured
+        guard new.label ?? known.label == known.label, new.domain ?? known.domain == known.domain,
+            new.weight ?? known.weight == known.weight
+        else {
+            throw StoreError(
+                .exists, "add a device", at: new.path,
+                detail: "it is \(known.label) already, of domain \(known.domain) and weight \(known.weight)",
+                advice: "change it with bsctl device set")
+        }
+        return known.id
+    }
+
+    /// "disk-7" where no device ever had a higher number, so that no two are taken for each other.
+    var freeLabel: String {
+        let numbers = configuration.devices.compactMap { device in
+            device.label.hasPrefix("disk-") ? Int(device.label.dropFirst(5)) : nil
+        }
+        return "disk-\(max(numbers.max() ?? 0, engine.devices.order.count) + 1)"
+    }
+
+    /// What was asked for, or as much for each byte as the other devices have, whatever theirs was taken from.
+    func weight(of new: NewDevice, _ device: (any Device)?) throws(StoreError) -> UInt32 {
+        if let weight = new.weight { return weight }
+        var weights = 0.0
+        var capacities = 0.0
+        for member in engine.devices.all where member.state.isInService {
+            guard let space = try? member.device?.space() else { continue }
+            weights += Double(member.configured.weight)
+            capacities += Double(space.weight)
+        }
+        guard let own = try device?.space().weight, capacities > 0 else { return 1 }
+        return UInt32(min(max(1, (Double(own) * weights / capacities).rounded()), Double(UInt32.max)))
+    }
+
+    /// Gives a device another label, failure domain or weight; nil leaves each as it is. What is stored stays where it is.
+    public func setDevice(
+        _ id: DeviceID, label: String? = nil, domain: String? = nil, weight: UInt32? = nil
     ) throws(StoreError) {
-        guard try device.tryLock() else {
-            throw StoreError(.locked, "replace \(entry.label)", at: device.place, detail: "another process is using it")
+        let member = try member(id, "change a device")
+        let old = member.configured
+        let operation = "change \(old.label)"
+        if let label, engine.devices.all.contains(where: { $0.configured.label == label && $0.configured.id != id }) {
+            throw StoreError(
+                .invalid, operation, detail: "there is a device \(label) already", advice: "choose another label")
         }
-        defer { device.unlock() }
-        // Identity first, with the configuration as it is: until the commit is real the new id is in
-        // no configuration, and the directory counts as empty.
-        try device.writeDocument(
-            .device,
-            DeviceDocument(storeID: changed.storeID, deviceID: entry.id, configuration: configuration, paths: paths)
-                .encode())
-        var members = engine.devices.all
-        if let place = members.firstIndex(where: { $0.configured.id == old }) {
-            let lane = members[place].lane
-            members[place] = DeviceSet.Member(
-                configured: entry, lane: lane, device: device, state: .inService, path: device.place)
+        let changed = configuration(changing: id) { device in
+            device.label = label ?? old.label
+            // A domain of its own goes by the label.
+            device.domain = domain ?? (old.domain == old.label ? device.label : old.domain)
+            device.weight = weight ?? old.weight
         }
-        let engine = Engine(
-            environment: environment, configuration: configuration, devices: DeviceSet(members), index: engine.index)
-        let writer = CommitWriter(WriterTenure(engine, continuing: tenure), minimumShards: nil)
-        try writer.add(.configuration(changed))
-        _ = try writer.commit()
+        if changed != configuration { try change(operation, to: changed) }
     }
 
     /// Gives up commits in doubt: a commit of a new epoch bypasses them.
@@ -129,7 +145,11 @@ extension Store {
     func putSandboxDevicesBack() throws(StoreError) -> [String] {
         var labels: [String] = []
         for id in engine.devices.outOfService {
-            guard case .absent = engine.devices[id]?.state else { continue }
+            // One that was to be emptied is not wanted back.
+            guard let member = engine.devices[id], case .absent = member.state, member.configured.state == .inService
+            else {
+                continue
+            }
             labels.append(try replaceDevice(id).label)
         }
         return labels

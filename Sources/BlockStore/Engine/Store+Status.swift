@@ -12,6 +12,7 @@ public struct StoreStatus: Sendable {
     public let headCommit: CommitNumber
     public let epoch: UInt64
     public let devices: [DeviceInfo]
+    public let usage: [DeviceID: DeviceUsage]
     public let totals: StoreTotals
     /// How many blocks lack how many of their shards, the fullest first. Known damage counts as lacking.
     public let protection: [(missing: Int, blocks: Int)]
@@ -26,6 +27,8 @@ public struct StoreStatus: Sendable {
     public let writeRefusal: String?
     public let inDoubt: [CommitSummary]
     public let bypassed: [CommitSummary]
+    /// What no failure domain as a whole may do: fail.
+    public let domainWarnings: [String]
 }
 
 /// Sums over the store.
@@ -62,6 +65,7 @@ extension Store {
         var beyond = 0
         var survived = Int.max
         var table = SurvivalTable()
+        let usage = try deviceUsage()
         try forEachBlock { block in
             let sound = engine.soundRows(of: block)
             let missing = max(0, Self.wantedShards(block, engine) - sound.count)
@@ -85,7 +89,7 @@ extension Store {
                 .sorted { ($1.blocks, $0.profile.description) < ($0.blocks, $1.profile.description) },
             configurationNumber: configuration.number,
             isSandbox: configuration.isSandbox, headCommit: state.head.number, epoch: state.epoch.counter,
-            devices: devices,
+            devices: devices, usage: usage,
             totals: StoreTotals(
                 objects: Int(totals.objects), versions: Int(totals.versions), logicalBytes: Int(totals.logicalBytes),
                 allVersionsBytes: Int(totals.allVersionsBytes), chunks: Int(totals.chunks),
@@ -94,7 +98,8 @@ extension Store {
             protection: histogram.sorted { $0.key < $1.key }.map { (missing: $0.key, blocks: $0.value) },
             owedShards: owed, shardsBeyondProfiles: beyond, lostBlocks: lost,
             lossesSurvivedNow: survived == Int.max ? engine.devices.inService.count : survived,
-            writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [])
+            writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [],
+            domainWarnings: configuration.domainWarnings)
     }
 
     /// What losing these devices, and these single shards elsewhere, would do to the blocks as they are now.
@@ -115,6 +120,18 @@ extension Store {
         return LossForecast(blocks: blocks, lostBlocks: lost)
     }
 
+    /// What each device holds as far as the index knows.
+    public func deviceUsage() throws(StoreError) -> [DeviceID: DeviceUsage] {
+        var usage: [DeviceID: DeviceUsage] = [:]
+        try forEachBlock { block in
+            for (row, id) in block.shards where !block.damaged.contains(row) {
+                usage[id, default: DeviceUsage()].shards += 1
+                usage[id, default: DeviceUsage()].bytes += UInt64(block.shardPayloadBytes)
+            }
+        }
+        return usage
+    }
+
     private var writeRefusal: String? {
         if let doubt = recovery?.doubtful.first {
             return "commit \(doubt.number) is in doubt: bring devices back or run bsctl recover --abandon"
@@ -133,7 +150,7 @@ extension Store {
         min(block.profile.shardCount, max(engine.devices.order.count, 1))
     }
 
-    private func forEachBlock(_ body: (IndexedBlock) -> Void) throws(StoreError) {
+    func forEachBlock(_ body: (IndexedBlock) -> Void) throws(StoreError) {
         var last: BlockName?
         while true {
             let page = try engine.index.blocks(after: last, limit: 1000)

@@ -91,16 +91,30 @@ public struct DeviceInfo: Sendable, Hashable {
     public let weight: UInt32
     public let path: String?
     public let state: DeviceState
+    /// It gets no new shards, and those it has are to be moved away.
+    public let isDraining: Bool
     public let space: DeviceSpace?
+}
+
+/// What a device holds as far as the index knows.
+public struct DeviceUsage: Sendable, Hashable {
+    public var shards = 0
+    /// Payload of these.
+    public var bytes: UInt64 = 0
+
+    public init() {}
 }
 
 extension Store {
     /// The configured devices in order, without the removed ones.
-    public var devices: [DeviceInfo] {
-        engine.devices.all.map { member in
+    public var devices: [DeviceInfo] { Self.info(engine.devices) }
+
+    static func info(_ devices: DeviceSet) -> [DeviceInfo] {
+        devices.all.map { member in
             DeviceInfo(
                 id: member.configured.id, label: member.configured.label, domain: member.configured.domain,
                 weight: member.configured.weight, path: member.path, state: member.state,
+                isDraining: member.configured.state == .draining,
                 space: member.state.isInService ? try? member.device?.space() : nil)
         }
     }

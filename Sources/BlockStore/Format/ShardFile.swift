@@ -28,6 +28,8 @@ struct ShardFile: @unchecked Sendable {
         }
     }
 
+    var byteCount: Int { header.count + payload.count + tail.count }
+
     /// The whole file as one array.
     var bytes: [UInt8] { header + Array(payload) + tail }
 }

@@ -118,6 +118,15 @@ enum ShardReader {
         }
     }
 
+    /// Whether every byte of `shard` on the medium is as this version would have written it.
+    static func isSound(_ shard: ShardName, on device: any Device, storeID: StoreID) -> Bool {
+        do throws(StoreError) {
+            return try problem(with: shard, on: device, storeID: storeID, from: .medium) == nil
+        } catch {
+            return false
+        }
+    }
+
     private static func footer(
         of header: ShardHeader, _ layout: ShardLayout, _ shard: ShardName, on device: any Device,
         from source: ReadSource

@@ -14,6 +14,8 @@ struct Discovery {
     private var tried: [String: String] = [:]  // hint → why it is no device of ours
     private var found: [DeviceID: Found] = [:]
     private var physical: Set<String> = []
+    /// Places that the home knows, of devices in no configuration.
+    private var strangers: [DeviceID: String] = [:]
     /// Places with a damaged document, judged last.
     private var damaged: [String] = []
     private var judgesDamaged = false
@@ -36,11 +38,24 @@ struct Discovery {
         // Who stands behind a damaged document is told from who is missing when all others are known.
         judgesDamaged = true
         for hint in damaged { look(at: hint) }
+        strangers = home.paths.filter { path in !configuration.devices.contains { $0.id == path.key } }
+        for (id, found) in found.sorted(by: { $0.key < $1.key }) where isRemoved(id) {
+            notices.append("\(found.device.place) was removed from this store and is left alone")
+        }
     }
+
+    /// Gone for good, whoever shows it.
+    private func isRemoved(_ id: DeviceID) -> Bool {
+        if Mutant.isActive(.removedDeviceAccepted) { return false }
+        return configuration.devices.contains { $0.id == id && $0.state == .removed }
+    }
+
+    /// Devices that the store knows of, without those that are gone for good.
+    private var members: [Configuration.Device] { configuration.devices.filter { !isRemoved($0.id) } }
 
     private func untriedHint(ofFound isFound: Bool) -> String? {
         if isFound, Mutant.isActive(.swappedDeviceNotFound) { return nil }
-        let members = configuration.devices.filter { $0.state != .removed }.map(\.id)
+        let members = members.map(\.id)
         guard members.contains(where: { found[$0] == nil }) else { return nil }
         return members.filter { (found[$0] != nil) == isFound }.flatMap { hints[$0] ?? [] }
             .first { tried[$0] == nil }
@@ -48,7 +63,7 @@ struct Discovery {
 
     /// The devices of the configuration, those found in service and the others absent.
     func deviceSet() -> DeviceSet {
-        let members = configuration.devices.filter { $0.state != .removed }.enumerated().map { lane, configured in
+        let members = members.enumerated().map { lane, configured in
             let match = found[configured.id]
             let expected = hints[configured.id]?.first
             let state: DeviceState =
@@ -65,13 +80,15 @@ struct Discovery {
     /// Where each device was found or is expected, for the copies. A place is kept for everyone: where another device stands now
     /// in the place of one that was not found, that one may stand where the other was.
     func paths() -> [DeviceID: String] {
-        var result = found.mapValues(\.device.place)
-        let missing = configuration.devices.filter { $0.state != .removed && found[$0.id] == nil }.map(\.id)
+        var result = found.filter { !isRemoved($0.key) }.mapValues(\.device.place)
+        let missing = members.filter { found[$0.id] == nil }.map(\.id)
         for id in missing { result[id] = hints[id]?.first { !result.values.contains($0) } }
         let places = configuration.devices.flatMap { hints[$0.id] ?? [] }
         for id in missing where result[id] == nil {
             result[id] = places.first { !result.values.contains($0) } ?? hints[id]?.first
         }
+        // Where a device was to be whose commit may yet turn out real.
+        for (id, path) in strangers where result[id] == nil { result[id] = path }
         return result
     }
 
@@ -94,7 +111,8 @@ struct Discovery {
         do throws(StoreError) {
             return try DeviceDocument.parse(bytes, at: device.place)
         } catch {
-            let expected = hints.filter { $0.value.contains(hint) && found[$0.key] == nil }.map(\.key)
+            let expected = hints.filter { $0.value.contains(hint) && found[$0.key] == nil && !isRemoved($0.key) }.map(
+                \.key)
             guard error.code == .corrupt, judgesDamaged, expected.count == 1, let id = expected.first,
                 holdsShards(device)
             else {

@@ -64,7 +64,8 @@ struct BlockRepairer {
         return found
     }
 
-    mutating func repair(_ known: IndexedBlock) -> Outcome {
+    /// - Parameter preferring: where rows should go, if that may be.
+    mutating func repair(_ known: IndexedBlock, preferring preferred: [Row: DeviceID] = [:]) -> Outcome {
         var outcome = Outcome()
         var block = known
         var missing = missingRows(of: block)
@@ -79,7 +80,7 @@ struct BlockRepairer {
         } catch {
             outcome.errors.append(error.description)
         }
-        let places = place(missing, of: block)
+        let places = place(missing, of: block, preferring: preferred)
         outcome.owed = missing.filter { places[$0] == nil }
         // Nothing to read where nothing can be written.
         guard !places.isEmpty else { return outcome }
@@ -193,14 +194,16 @@ struct BlockRepairer {
 
     /// Where each missing row goes: back where it was when that device is in service, else to one that
     /// holds no shard of the block.
-    private func place(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
+    private func place(
+        _ missing: [Row], of block: IndexedBlock, preferring preferred: [Row: DeviceID] = [:]
+    ) -> [Row: DeviceID] {
         var places: [Row: DeviceID] = [:]
         var taken = holders(of: block, but: missing)
         let candidates = engine.devices.candidates
         for row in missing {
-            guard let id = block.shards[row], !taken.contains(id), candidates.contains(where: { $0.id == id }) else {
-                continue
-            }
+            guard let id = preferred[row] ?? block.shards[row], !taken.contains(id),
+                candidates.contains(where: { $0.id == id })
+            else { continue }
             places[row] = id
             taken.insert(id)
         }

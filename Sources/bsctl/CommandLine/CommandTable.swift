@@ -3,11 +3,14 @@ enum CommandTable {
     static let all: [Command] = [
         Command(
             "init", "make a store",
-            synopsis: ["bsctl init HOME (--disks N | --device DIR …) [--profile rs:4+2] [--chunk-size 64KiB]"],
+            synopsis: [
+                "bsctl init HOME (--disks N | --device DIR[,domain=D] …) [--profile rs:4+2] [--chunk-size 64KiB]"
+            ],
             options: [Options.disks, Options.device, Options.profile, Options.chunkSize], operands: 1...1,
             examples: [
                 "bsctl init /tmp/store --disks 6",
                 "bsctl init ~/store --device /mnt/a --device /mnt/b --device /mnt/c --profile rs:2+1",
+                "bsctl init ~/store --device /mnt/a,domain=left --device /mnt/b,domain=right --profile rs:1+1",
                 "bsctl init /tmp/wide --disks 16 --profile lrc:12+2+2",
             ], run: StoreCommands.initialize),
         Command(
@@ -111,13 +114,39 @@ enum CommandTable {
             "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status"],
             operands: 0...0, run: StatusCommands.status),
         Command(
-            "device ls", "list the devices", synopsis: ["bsctl device ls"], operands: 0...0,
-            run: StatusCommands.listDevices),
+            "device ls", "list the devices, what they hold and how much room they have", synopsis: ["bsctl device ls"],
+            operands: 0...0, run: DeviceCommands.list),
+        Command(
+            "device add",
+            "put an empty directory into service and move its share of the shards there; run again, it goes on",
+            synopsis: ["bsctl device add DIR [--label L] [--domain D] [--weight W] [--dry-run]"],
+            options: [Options.label, Options.domain, Options.weight, Options.dryRun], operands: 1...1,
+            examples: [
+                "bsctl device add /mnt/e --dry-run", "bsctl device add /mnt/e --domain host-3",
+            ], run: DeviceCommands.add),
+        Command(
+            "device drain", "move everything off a device, so that it can be pulled; run again, it goes on",
+            synopsis: ["bsctl device drain DEVICE [--dry-run]", "bsctl device drain DEVICE --cancel"],
+            options: [Options.dryRun, Options.cancel], operands: 1...1,
+            examples: ["bsctl device drain disk-2 --dry-run", "bsctl device drain disk-2"], run: DeviceCommands.drain),
+        Command(
+            "device remove", "forget a device for good that was drained, or is gone and not needed",
+            synopsis: ["bsctl device remove DEVICE [--dry-run]"], options: [Options.dryRun], operands: 1...1,
+            examples: ["bsctl device remove disk-2"], run: DeviceCommands.remove),
         Command(
             "device replace", "put an empty directory in the place of a lost device",
             synopsis: ["bsctl device replace OLD [DIR]"], operands: 1...2,
             examples: ["bsctl device replace disk-2", "bsctl device replace disk-2 /mnt/new"],
-            run: StoreCommands.replaceDevice),
+            run: DeviceCommands.replace),
+        Command(
+            "device relabel", "give a device another label", synopsis: ["bsctl device relabel DEVICE LABEL"],
+            operands: 2...2, examples: ["bsctl device relabel disk-2 shelf-1-bay-2"], run: DeviceCommands.relabel),
+        Command(
+            "device set", "change a device's failure domain or weight, for shards written from now on",
+            synopsis: ["bsctl device set DEVICE [--domain D] [--weight W]"],
+            options: [Options.domain, Options.weight], operands: 1...1,
+            examples: ["bsctl device set disk-2 --domain host-1", "bsctl device set disk-2 --weight 4000"],
+            run: DeviceCommands.set),
         Command(
             "repair", "make lost and damaged shards again", synopsis: ["bsctl repair"], operands: 0...0,
             run: RepairCommands.repair),
@@ -141,8 +170,14 @@ enum CommandTable {
             "index rebuild", "make the index again from the shards alone", synopsis: ["bsctl index rebuild"],
             operands: 0...0, run: RepairCommands.rebuildIndex),
         Command(
-            "recover", "give up commits in doubt", synopsis: ["bsctl recover --abandon"],
-            options: [Options.abandon], operands: 0...0, run: RepairCommands.recover),
+            "recover",
+            "bring a lost home back from the devices, say where devices are now, or give up commits in doubt",
+            synopsis: ["bsctl recover [HOME] --device DIR … [--dry-run]", "bsctl recover --abandon"],
+            options: [Options.foundDevice, Options.abandon, Options.dryRun], operands: 0...1,
+            examples: [
+                "bsctl recover ~/store --device /mnt/a/bs --device /mnt/b/bs", "bsctl recover --device /mnt/new/bs",
+            ],
+            run: RepairCommands.recover),
         Command(
             "simulate disk-loss", "destroy devices of a sandbox",
             synopsis: ["bsctl simulate disk-loss (DEVICE … | --count N) [--seed S] [--force]"],

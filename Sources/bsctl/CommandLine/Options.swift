@@ -13,7 +13,16 @@ enum Options {
 
     static let disks = Option("disks", "N", .count(1...1024), "make a sandbox with N directories as disks, for trials")
     static let device = Option(
-        "device", "DIR", .text, isRepeatable: true, "an empty directory on a disk of its own")
+        "device", "DIR[,domain=D][,label=L][,weight=W]", .newDevice, isRepeatable: true,
+        "an empty directory on a disk of its own; devices of one failure domain fail together (each is one of its own)")
+    static let foundDevice = Option(
+        "device", "DIR", .text, isRepeatable: true,
+        "a device of the store; the others are looked for where they were last")
+    static let label = Option("label", "L", .text, "what it is called (disk-N)")
+    static let domain = Option("domain", "D", .text, "what fails as one with it, such as a host (none but itself)")
+    static let weight = Option(
+        "weight", "W", .number(1...UInt64(UInt32.max)), "its share of the shards, against the others (by capacity)")
+    static let cancel = Option("cancel", "take it back into service; what was moved stays where it is")
     static let profile = Option(
         "profile", "P", .profile,
         "rs:K+M, K data and M parity shards, or lrc:K+L+G, with L local groups and G global parities (rs:4+2)")

@@ -32,6 +32,33 @@ extension ValueType<Duration> {
     }
 }
 
+extension ValueType<NewDevice> {
+    /// "DIR", "DIR,domain=host-a,label=fast-1,weight=2000".
+    static var newDevice: Self {
+        ValueType { bytes throws(UsageError) in
+            var device = NewDevice(path: try utf8(bytes))
+            // From the end: a path may hold commas itself.
+            while let comma = device.path.lastIndex(of: ",") {
+                let setting = device.path[device.path.index(after: comma)...]
+                let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
+                guard parts.count == 2, ["domain", "label", "weight"].contains(parts[0]) else { break }
+                switch parts[0] {
+                case "domain": device.domain = parts[1]
+                case "label": device.label = parts[1]
+                default:
+                    guard let weight = UInt32(parts[1]), weight > 0 else {
+                        throw UsageError(description: "expected weight=N with a whole number from 1")
+                    }
+                    device.weight = weight
+                }
+                device.path = String(device.path[..<comma])
+            }
+            guard !device.path.isEmpty else { throw UsageError(description: "expected a directory") }
+            return device
+        }
+    }
+}
+
 extension ValueType<UInt64> {
     /// A whole number within `range`.
     static func number(_ range: ClosedRange<UInt64>) -> Self {

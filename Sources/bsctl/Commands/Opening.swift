@@ -37,7 +37,7 @@ enum Opening {
         return try body(store)
     }
 
-    private static func home(_ invocation: Invocation) throws -> String {
+    static func home(_ invocation: Invocation) throws -> String {
         if let path = invocation[Options.store] { return path }
         if let value = getenv("BSCTL_STORE"), value.pointee != 0 { return String(cString: value) }
         if access("store.json", F_OK) == 0 { return "." }

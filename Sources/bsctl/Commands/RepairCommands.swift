@@ -73,9 +73,14 @@ enum RepairCommands {
     }
 
     static func recover(_ invocation: Invocation) throws -> ExitCode {
-        guard invocation.has(Options.abandon) else {
-            throw UsageError(description: "bsctl recover --abandon gives up commits in doubt; bsctl status lists them")
+        if !invocation.all(Options.foundDevice).isEmpty { return try RecoverCommands.recover(invocation) }
+        guard invocation.has(Options.abandon), invocation.operands.isEmpty else {
+            throw UsageError(
+                description:
+                    "name devices with --device DIR …; or give up commits in doubt, which bsctl status lists, with "
+                    + "--abandon")
         }
+        try invocation.refuse(Options.dryRun, with: "is for --device; bsctl status lists the commits in doubt")
         return try Opening.withStore(invocation, .write) { store in
             let report = try store.abandonDoubt()
             if invocation.has(Options.json) {
@@ -104,7 +109,7 @@ enum RepairCommands {
     /// A store that is no sandbox never writes where a device's identity is missing: a disk that is not
     /// mounted must not be taken for an empty one.
     private static func adviseReplacing(_ store: Store) {
-        for device in store.devices where !device.state.isInService {
+        for device in store.devices where !device.state.isInService && !device.isDraining {
             Terminal.warning(
                 "\(device.label) is \(device.state); bring it back, or put an empty directory in its place: "
                     + "bsctl device replace \(device.label) [DIR]")

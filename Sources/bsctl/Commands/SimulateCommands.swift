@@ -44,7 +44,7 @@ enum SimulateCommands {
     private static func named(_ names: [[UInt8]], _ store: Store) throws -> [DeviceInfo] {
         var chosen: [DeviceInfo] = []
         for name in names {
-            let device = try StoreCommands.device(name, store)
+            let device = try DeviceCommands.find(name, store)
             if !chosen.contains(device) { chosen.append(device) }
         }
         return chosen

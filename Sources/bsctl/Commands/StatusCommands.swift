@@ -1,7 +1,7 @@
 import BlockStore
 import Erasure
 
-/// status and device ls.
+/// status.
 enum StatusCommands {
     static func status(_ invocation: Invocation) throws -> ExitCode {
         try Opening.withStore(invocation, .read) { store in
@@ -13,20 +13,9 @@ enum StatusCommands {
             }
             if status.lostBlocks > 0 { return .lost }
             let isWell =
-                status.owedShards == 0 && status.inDoubt.isEmpty && status.devices.allSatisfy(\.state.isInService)
+                status.owedShards == 0 && status.inDoubt.isEmpty
+                && status.devices.allSatisfy { $0.state.isInService || $0.isDraining }
             return isWell ? .done : .degraded
-        }
-    }
-
-    static func listDevices(_ invocation: Invocation) throws -> ExitCode {
-        try Opening.withStore(invocation, .read) { store in
-            let devices = store.devices
-            if invocation.has(Options.json) {
-                Terminal.print(JSON.object([("devices", .array(devices.map { .fields(fields($0)) }))]))
-            } else {
-                for line in StatusText.deviceLines(devices) { Terminal.print(line) }
-            }
-            return devices.allSatisfy(\.state.isInService) ? .done : .degraded
         }
     }
 
@@ -46,7 +35,7 @@ enum StatusCommands {
             ),
             ("sandbox", .bool(status.isSandbox)), ("configurationNumber", .unsigned(status.configurationNumber)),
             ("headCommit", .unsigned(status.headCommit.value)), ("epoch", .unsigned(status.epoch)),
-            ("devices", .array(status.devices.map { .fields(fields($0)) })), ("objects", .integer(totals.objects)),
+            ("devices", DeviceCommands.json(status.devices, status.usage)), ("objects", .integer(totals.objects)),
             ("versions", .integer(totals.versions)), ("logicalBytes", .integer(totals.logicalBytes)),
             ("allVersionsBytes", .integer(totals.allVersionsBytes)), ("chunks", .integer(totals.chunks)),
             ("uniqueBytes", .integer(totals.uniqueBytes)), ("compressedBytes", .integer(totals.compressedBytes)),
@@ -64,22 +53,7 @@ enum StatusCommands {
             ("lossesSurvivedNow", .integer(status.lossesSurvivedNow)), ("canWrite", .bool(status.writeRefusal == nil)),
             ("writeRefusal", .optional(status.writeRefusal)),
             ("inDoubt", commits(status.inDoubt)), ("bypassed", commits(status.bypassed)),
-        ]
-    }
-
-    private static func fields(_ device: DeviceInfo) -> [(String, JSON)] {
-        let reason: JSON
-        switch device.state {
-        case .inService: reason = .null
-        case .absent(let why), .failed(let why): reason = .string(why)
-        }
-        return [
-            ("id", .string(device.id.description)), ("label", .string(device.label)),
-            ("domain", .string(device.domain)), ("weight", .integer(Int(device.weight))),
-            ("path", .optional(device.path)), ("state", .string(StatusText.word(device.state))), ("reason", reason),
-            ("inService", .bool(device.state.isInService)),
-            ("totalBytes", device.space.map { .unsigned($0.totalBytes) } ?? .null),
-            ("freeBytes", device.space.map { .unsigned($0.freeBytes) } ?? .null),
+            ("domainWarnings", .array(status.domainWarnings.map { .string($0) })),
         ]
     }
 }

@@ -17,21 +17,26 @@ enum StatusText {
     static func deviceLines(_ devices: [DeviceInfo]) -> [String] {
         let rows = devices.map { device in
             let space = device.space.map { "\(Size.text($0.freeBytes)) free of \(Size.text($0.totalBytes))" } ?? ""
-            return [device.label, word(device.state), space, device.path ?? "?"]
+            return [device.label, word(device), space, device.path ?? "?"]
         }
-        var lines = Table.lines(rows)
-        for device in devices {
-            switch device.state {
-            case .inService: break
-            case .absent(let reason), .failed(let reason): lines.append("\(device.label): \(reason)")
-            }
-        }
-        return lines
+        return Table.lines(rows) + reasons(devices)
     }
 
-    static func word(_ state: DeviceState) -> String {
-        switch state {
-        case .inService: "in service"
+    /// Why devices are out of service.
+    static func reasons(_ devices: [DeviceInfo]) -> [String] {
+        devices.compactMap { device in
+            switch device.state {
+            case .inService: nil
+            case .absent(let reason):
+                "\(device.label): \(reason); if it stands elsewhere now: bsctl recover --device DIR"
+            case .failed(let reason): "\(device.label): \(reason)"
+            }
+        }
+    }
+
+    static func word(_ device: DeviceInfo) -> String {
+        switch device.state {
+        case .inService: device.isDraining ? "draining" : "in service"
         case .absent: "absent"
         case .failed: "failed"
         }
@@ -69,7 +74,8 @@ enum StatusText {
     }
 
     private static func tellVerdict(_ status: StoreStatus) {
-        let out = status.devices.filter { !$0.state.isInService }
+        // What was to be emptied is not missed.
+        let out = status.devices.filter { !$0.state.isInService && !$0.isDraining }
         if status.lostBlocks > 0 {
             Terminal.print(
                 "DATA IS LOST: \(status.lostBlocks) blocks cannot be read from the devices there are.", .bad)
@@ -89,6 +95,15 @@ enum StatusText {
                     + "bsctl reshape goes on.")
         }
         if status.owedShards > 0 || !out.isEmpty { tellNextStep(out, status) }
+        for device in status.devices where device.isDraining {
+            let left = status.usage[device.id]?.shards ?? 0
+            Terminal.print(
+                left > 0
+                    ? "\(device.label) is being drained, \(left) shards are left on it; next: bsctl device drain \(device.label)"
+                    : "\(device.label) is drained; next: bsctl device drain \(device.label) for a verdict, or "
+                        + "bsctl device remove \(device.label)")
+        }
+        for warning in status.domainWarnings { Terminal.print(warning, .warning) }
         if let refusal = status.writeRefusal { Terminal.print("Writing is refused: \(refusal).", .warning) }
         for commit in status.inDoubt { tell("In doubt", commit) }
         for commit in status.bypassed { tell("Bypassed", commit) }

@@ -2,17 +2,17 @@ import BlockStore
 import Erasure
 import Glibc
 
-/// init and device replace.
+/// init.
 enum StoreCommands {
     static func initialize(_ invocation: Invocation) throws -> ExitCode {
         let home = try invocation.path(0)
         let profile = try invocation[Options.profile] ?? Profile("rs:4+2")
-        let paths = invocation.all(Options.device)
+        let named = invocation.all(Options.device)
         let disks = invocation[Options.disks]
-        guard (disks == nil) != paths.isEmpty else {
+        guard (disks == nil) != named.isEmpty else {
             throw UsageError(description: "name devices with --device DIR …, or make a sandbox with --disks N")
         }
-        let count = disks ?? paths.count
+        let count = disks ?? named.count
         guard count >= profile.shardCount else {
             throw UsageError(
                 description: "\(profile) needs at least \(profile.shardCount) devices, \(count) were given")
@@ -22,7 +22,11 @@ enum StoreCommands {
         let root = Paths.absolute(home)
         let devices =
             disks.map { (1...$0).map { NewDevice(path: "\(root)/disk-\($0)", label: "disk-\($0)") } }
-            ?? paths.map { NewDevice(path: Paths.absolute($0)) }
+            ?? named.map { device in
+                var device = device
+                device.path = Paths.absolute(device.path)
+                return device
+            }
         let report: CreateReport
         do {
             report = try Store.create(
@@ -55,44 +59,5 @@ enum StoreCommands {
         for disk in 0..<disks { rmdir("\(home)/disk-\(disk + 1)") }
         unlink(home + "/lock")
         rmdir(home)
-    }
-
-    static func replaceDevice(_ invocation: Invocation) throws -> ExitCode {
-        let path = try invocation.operands.count == 2 ? Paths.absolute(invocation.path(1)) : nil
-        return try Opening.withStore(invocation, .write) { store in
-            let old = try device(invocation.operands[0], store)
-            let report = try store.replaceDevice(old.id, with: path)
-            let owed = try store.status().owedShards
-            if invocation.has(Options.json) {
-                Terminal.print(
-                    JSON.object([
-                        ("label", .string(report.label)), ("oldID", .string(report.oldID.description)),
-                        ("newID", .string(report.newID.description)), ("path", .string(report.path)),
-                        ("owedShards", .integer(owed)),
-                    ]))
-            } else if !invocation.has(Options.quiet) {
-                Terminal.print("\(report.label) is now \(report.path)")
-                if owed > 0 { Terminal.print("\(owed) shards are owed; next: bsctl repair", .warning) }
-            }
-            return owed > 0 ? .degraded : .done
-        }
-    }
-
-    /// A device by label, or by the beginning of its id.
-    static func device(_ name: [UInt8], _ store: Store) throws(StoreError) -> DeviceInfo {
-        let text = String(decoding: name, as: UTF8.self)
-        let devices = store.devices
-        let matches =
-            devices.filter { $0.label == text }.first.map { [$0] }
-            ?? devices.filter { text.count >= 4 && $0.id.description.hasPrefix(text) }
-        guard matches.count == 1 else {
-            let labels = devices.map(\.label)
-            throw StoreError(
-                .notFound, "find device \(text)",
-                detail: (matches.isEmpty ? "no such device" : "several devices match")
-                    + Suggestion.text(text, labels, prefix: ""),
-                advice: "devices are " + labels.joined(separator: ", "))
-        }
-        return matches[0]
     }
 }

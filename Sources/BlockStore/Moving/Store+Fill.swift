@@ -1,0 +1,35 @@
+extension Store {
+    /// What `addDevice` and `fillDevice` would move; the device may be there already.
+    public func planAdding(_ new: NewDevice) throws(StoreError) -> MovePlan {
+        if let place = try? environment.devices.open(new.path),
+            let member = engine.devices.all.first(where: { $0.device?.physicalIdentity == place.physicalIdentity })
+        {
+            return try plan(.fill(member.candidate), label: engine.devices.label)
+        }
+        let label = new.label ?? freeLabel
+        var device: (any Device)?
+        do throws(StoreError) {
+            device = try prepareNewcomer("add a device", at: new.path, creating: false)
+        } catch {
+            // In a sandbox it will be made.
+            guard configuration.isSandbox, error.code == .notFound else { throw error }
+        }
+        let newcomer = Placement.Candidate(
+            id: environment.random.identifier(), domain: new.domain ?? label, weight: try weight(of: new, device))
+        return try plan(.fill(newcomer)) { $0 == newcomer.id ? label : engine.devices.label($0) }
+    }
+
+    /// Moves onto a device what it attracts, and nothing else anywhere. Can be run again after an interruption.
+    public func fillDevice(_ id: DeviceID, progress: ProgressHandler? = nil) throws(StoreError) -> MoveReport {
+        let member = try member(id, "fill a device")
+        guard member.state.isInService, member.configured.state == .inService else {
+            throw StoreError(
+                .tooFewDevices, "fill \(member.configured.label)",
+                detail: member.state.isInService ? "it is being drained" : member.state.description)
+        }
+        let goal = MoveGoal.fill(member.candidate)
+        let planned = try plan(goal, label: engine.devices.label)
+        if planned.shards == 0 { return MoveReport() }
+        return try carryOut(goal, planned, "filling \(member.configured.label)", progress: progress)
+    }
+}

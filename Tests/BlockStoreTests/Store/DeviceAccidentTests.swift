@@ -1,0 +1,19 @@
+import XCTest
+
+@testable import BlockStore
+@testable import Simulation
+
+/// Devices that join and leave a simulated store.
+final class DeviceAccidentTests: XCTestCase {
+    func testADeviceIsNotCalledSafeWhileAnotherIsAway() throws {
+        try DeviceAccidents.aDeviceIsNotCalledSafeWhileAnotherIsAway()
+    }
+
+    func testADrainingDeviceGetsNothingNew() throws { try DeviceAccidents.aDrainingDeviceGetsNothingNew() }
+
+    func testARemovedDeviceStaysAway() throws { try DeviceAccidents.aRemovedDeviceStaysAway() }
+
+    func testAFailingTargetCostsNothing() throws { try DeviceAccidents.aFailingTargetCostsNothing() }
+
+    func testADamagedShardIsMadeAgainOnTheWay() throws { try DeviceAccidents.aDamagedShardIsMadeAgainOnTheWay() }
+}
