@@ -8,6 +8,8 @@ enum DeviceAccidents {
         try aRemovedDeviceStaysAway()
         try aFailingTargetCostsNothing()
         try aDamagedShardIsMadeAgainOnTheWay()
+        try aDeviceThatTakesNothingAnyMoreIsDrained()
+        try aFillThatWasCutOffLeavesNothingBehind()
     }
 
     private static func expect(_ condition: Bool, _ promise: String) throws {
@@ -102,5 +104,41 @@ enum DeviceAccidents {
         let store = try Store.open(model.world.environment, access: .read)
         defer { store.close() }
         try expect(try store.scrub().problems.isEmpty, "damage is not copied")
+    }
+
+    static func aDeviceThatTakesNothingAnyMoreIsDrained() throws {
+        let model = try model()
+        model.world.faults["disk-2"] = .readOnly
+        try expect(try model.drain("disk-2"), "a read-only device can be drained")
+        model.world.endFaults()
+        model.closeStore()
+        model.world.state.absent = ["disk-2", "disk-3", "disk-6"]
+        try model.check()
+    }
+
+    /// The shards that stayed behind are removed when the device is added again.
+    static func aFillThatWasCutOffLeavesNothingBehind() throws {
+        let model = try model()
+        let before = model.world.state.disks
+        model.wipe("disk-7")
+        model.forgetFaults(of: "disk-7")
+        try expect(model.add("disk-7"), "a device is added")
+        model.closeStore()
+        let disks = (1...6).map { "disk-\($0)" }
+        let moved = disks.flatMap { disk in
+            Set(shards(model, disk)).symmetricDifference(
+                before[disk]?.entries.keys.filter { $0.hasPrefix("blocks/") && $0.contains(".") } ?? []
+            ).filter { shards(model, "disk-7").contains($0) }.map { (disk, $0) }
+        }
+        try expect(!moved.isEmpty, "a new device takes some shards")
+        for (disk, path) in moved {
+            guard let bytes = before[disk]?.content(path) else { continue }
+            model.world.state.disks[disk]?.create(path)
+            model.world.state.disks[disk]?.write(path, bytes)
+        }
+        try expect(model.add("disk-7"), "it is added again")
+        for (disk, path) in moved {
+            try expect(!shards(model, disk).contains(path), "\(path) stands on \(disk) as well")
+        }
     }
 }

@@ -144,4 +144,15 @@ struct ShardMover {
         try device.remove(shard)
         outcome.removed += 1
     }
+
+    /// Removes the copies of a shard that stand elsewhere than on `place`, where it is sound.
+    func removeCopies(of shard: ShardName, besides place: DeviceID) throws(StoreError) {
+        let others = engine.holders(of: shard, expectedOn: nil).filter {
+            $0 != place && engine.devices.device($0) != nil
+        }
+        guard !others.isEmpty, let device = engine.devices.device(place),
+            ShardReader.isSound(shard, on: device, storeID: engine.storeID)
+        else { return }
+        for id in others { try engine.devices.device(id)?.remove(shard) }
+    }
 }

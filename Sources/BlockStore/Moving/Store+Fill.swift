@@ -27,9 +27,31 @@ extension Store {
                 .tooFewDevices, "fill \(member.configured.label)",
                 detail: member.state.isInService ? "it is being drained" : member.state.description)
         }
+        try removeLeftovers(of: id)
         let goal = MoveGoal.fill(member.candidate)
         let planned = try plan(goal, label: engine.devices.label)
         if planned.shards == 0 { return MoveReport() }
         return try carryOut(goal, planned, "filling \(member.configured.label)", progress: progress)
+    }
+
+    /// A fill that was cut off may have left shards where they were, though they have their place on the device now.
+    private func removeLeftovers(of id: DeviceID) throws(StoreError) {
+        try startTenure().ensureEpoch()
+        var last: BlockName?
+        while true {
+            let engine = self.engine
+            let page = try engine.index.blocks(after: last, limit: 256)
+            guard let end = page.last else { return }
+            last = end.name
+            for block in page {
+                guard let row = block.shards.first(where: { $0.value == id && !block.damaged.contains($0.key) })?.key
+                else {
+                    continue
+                }
+                let mover = ShardMover(engine)
+                try mover.removeCopies(of: ShardName(block.name, row), besides: id)
+            }
+            if try takeTurns() { try startTenure().ensureEpoch() }
+        }
     }
 }

@@ -16,4 +16,12 @@ final class DeviceAccidentTests: XCTestCase {
     func testAFailingTargetCostsNothing() throws { try DeviceAccidents.aFailingTargetCostsNothing() }
 
     func testADamagedShardIsMadeAgainOnTheWay() throws { try DeviceAccidents.aDamagedShardIsMadeAgainOnTheWay() }
+
+    func testADeviceThatTakesNothingAnyMoreIsDrained() throws {
+        try DeviceAccidents.aDeviceThatTakesNothingAnyMoreIsDrained()
+    }
+
+    func testAFillThatWasCutOffLeavesNothingBehind() throws {
+        try DeviceAccidents.aFillThatWasCutOffLeavesNothingBehind()
+    }
 }
