@@ -65,7 +65,11 @@ enum MoveGoal {
 
 extension Store {
     /// Looks at every block and adds up.
-    func plan(_ goal: MoveGoal, label: (DeviceID) -> String) throws(StoreError) -> MovePlan {
+    ///
+    /// - Parameter measuring: reads some of the shards, to tell how long it takes.
+    func plan(
+        _ goal: MoveGoal, measuring: Bool = false, label: (DeviceID) -> String
+    ) throws(StoreError) -> MovePlan {
         let engine = self.engine
         var plan = MovePlan()
         var takes: [DeviceID: UInt64] = [:]
@@ -81,7 +85,7 @@ extension Store {
                     continue
                 }
                 takes[target, default: 0] += UInt64(block.shardPayloadBytes)
-                if samples.count < 32, !block.damaged.contains(move.row) {
+                if measuring, samples.count < 32, !block.damaged.contains(move.row) {
                     samples.append((ShardName(block.name, move.row), move.source, UInt64(block.shardPayloadBytes)))
                 }
             }

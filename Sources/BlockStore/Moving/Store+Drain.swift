@@ -29,7 +29,7 @@ extension Store {
     /// What `drainDevice` would do.
     public func planDrain(_ id: DeviceID) throws(StoreError) -> MovePlan {
         _ = try member(id, "drain a device")
-        return try plan(.empty(id, listed: listing(of: id)), label: engine.devices.label)
+        return try plan(.empty(id, listed: listing(of: id)), measuring: true, label: engine.devices.label)
     }
 
     /// Moves everything off a device, which gets no new shards any more, and then looks whether it can be pulled. Can be
@@ -39,7 +39,7 @@ extension Store {
     public func drainDevice(_ id: DeviceID, progress: ProgressHandler? = nil) throws(StoreError) -> DrainReport {
         let member = try member(id, "drain a device")
         let label = member.configured.label
-        let planned = try planDrain(id)
+        let planned = try plan(.empty(id, listed: listing(of: id)), label: engine.devices.label)
         try requireRoom(planned, for: member)
         if member.configured.state != .draining {
             try change("drain \(label)", to: configuration(changing: id) { $0.state = .draining })

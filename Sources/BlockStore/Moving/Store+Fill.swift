@@ -4,7 +4,7 @@ extension Store {
         if let place = try? environment.devices.open(new.path),
             let member = engine.devices.all.first(where: { $0.device?.physicalIdentity == place.physicalIdentity })
         {
-            return try plan(.fill(member.candidate), label: engine.devices.label)
+            return try plan(.fill(member.candidate), measuring: true, label: engine.devices.label)
         }
         let label = new.label ?? freeLabel
         var device: (any Device)?
@@ -16,7 +16,7 @@ extension Store {
         }
         let newcomer = Placement.Candidate(
             id: environment.random.identifier(), domain: new.domain ?? label, weight: try weight(of: new, device))
-        return try plan(.fill(newcomer)) { $0 == newcomer.id ? label : engine.devices.label($0) }
+        return try plan(.fill(newcomer), measuring: true) { $0 == newcomer.id ? label : engine.devices.label($0) }
     }
 
     /// Moves onto a device what it attracts, and nothing else anywhere. Can be run again after an interruption.

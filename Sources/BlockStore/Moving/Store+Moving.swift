@@ -70,7 +70,7 @@ extension Store {
         var work: [(IndexedBlock, [ShardMove])] = []
         var last = name
         while true {
-            let page = try engine.index.blocks(after: last, limit: 1000)
+            let page = try engine.index.blocks(after: last, limit: 256)
             if page.isEmpty { return (work, nil) }
             for block in page {
                 last = block.name

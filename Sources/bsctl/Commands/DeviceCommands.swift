@@ -21,7 +21,7 @@ enum DeviceCommands {
             path: Paths.absolute(try invocation.path(0)), label: invocation[Options.label],
             domain: invocation[Options.domain], weight: invocation[Options.weight].map { UInt32($0) })
         let isDryRun = invocation.has(Options.dryRun)
-        return try Opening.withStore(invocation, .write) { store in
+        return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
             if isDryRun { return MoveText.tell(try store.planAdding(new), "onto it", invocation) }
             let id = try store.addDevice(new)
             let progress = ProgressLine(invocation)
@@ -54,9 +54,10 @@ enum DeviceCommands {
                 return "\(device.label) is back in service"
             }
         }
-        return try Opening.withStore(invocation, .write) { store in
+        let isDryRun = invocation.has(Options.dryRun)
+        return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
             let device = try find(invocation.operands[0], store)
-            if invocation.has(Options.dryRun) {
+            if isDryRun {
                 return MoveText.tell(try store.planDrain(device.id), "off \(device.label)", invocation)
             }
             let progress = ProgressLine(invocation)
