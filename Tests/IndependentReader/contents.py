@@ -119,16 +119,25 @@ class Retired:
     def holds(self, block: BlockName) -> bool:
         return block in self.blocks or any(first <= block.number <= last for first, last in self.block_intervals)
 
+    def redundant(self, number: int) -> RedundantCommits | None:
+        """The redundant interval that the commit lies in."""
+        return next((interval for interval in self.commits if interval.first <= number <= interval.last), None)
+
 
 @dataclass(frozen=True)
 class Commit:
     number: int
     epoch: int
+    writer: bytes
     previous: BlockName
     devices: frozenset[bytes]
     least_shards: dict[BlockName, int]  # Of each block, in order, the shards that can have acknowledged it.
     profiles: dict[BlockName, Profile]  # What each block should have had.
     last_block: BlockName
+
+    @property
+    def whole_epoch(self) -> tuple[int, bytes]:
+        return self.epoch, self.writer
 
 
 @dataclass(frozen=True)
@@ -286,7 +295,7 @@ def _retired(body: Cursor) -> Retired:
 def _commit(body: Cursor) -> Commit:
     number, epoch = body.u64(), body.u64()
     require(1 <= number <= MAX_NUMBER and epoch <= MAX_NUMBER, body.what, f"commit {number} of epoch {epoch}")
-    body.id()  # The writer.
+    writer = body.id()
     previous = BlockName.parse(body)
     require((previous.number == 0) == (number == 1), body.what, "only the first commit has none before it")
     devices = frozenset(body.id() for _ in range(body.count(16, MAX_DEVICES)))
@@ -301,4 +310,4 @@ def _commit(body: Cursor) -> Commit:
         body.zero(3)
     if name is None:
         raise FormatError(f"{body.what}: a commit without blocks")
-    return Commit(number, epoch, previous, devices, least_shards, profiles, name)
+    return Commit(number, epoch, writer, previous, devices, least_shards, profiles, name)

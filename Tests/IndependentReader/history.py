@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Protocol, Set
+from typing import Callable, Iterator, Mapping, Protocol, Set
 
 from contents import Commit, Contents, Delete, Identity, Profile, Purge, Put, Record, Reshape, Retired
 from cursor import FormatError
@@ -30,51 +30,69 @@ class History:
     def __init__(self, blocks: Mapping[BlockName, Contents]) -> None:
         self._contents = blocks
         self._commits = {name: commit for name in blocks if (commit := _commit_ending_in(name, blocks[name]))}
-        self.retired = self._newest_retired()
+        self._retired_by = {
+            name: body for name, commit in self._commits.items() if (body := _retired_by(commit, blocks)) is not None
+        }
+        self.retired = NOTHING_RETIRED  # What the head says, once it is known.
         self.lost: list[str] = []  # What the chain names and nobody has.
 
-    def _newest_retired(self) -> Retired:
-        found = [
-            (record.identity, record.body)
-            for contents in self._contents.values()
-            for record in contents.records
-            if isinstance(record.body, Retired)
-        ]
-        return max(found, key=lambda pair: pair[0])[1] if found else NOTHING_RETIRED
+    def _walk(self, name: BlockName) -> Iterator[tuple[BlockName, tuple[int, BlockName] | None]]:
+        """The commits found from this one downwards, each with number and last block of what should be below it.
 
-    def _below(self, commit: Commit) -> tuple[int, BlockName] | None:
-        """Number and last block of the commit below, past redundant ones; None below the first."""
-        if commit.number == 1:
-            return None
-        number, block = commit.number - 1, commit.previous
-        if block not in self._commits:
-            for redundant in self.retired.commits:
-                if redundant.first <= number <= redundant.last:
-                    return (redundant.first - 1, redundant.below) if redundant.first > 1 else None
-        return number, block
+        The topmost retired record counts for everything below: redundant commits are stepped over, found or not.
+        """
+        retired: Retired | None = None
+        following: BlockName | None = name
+        while following is not None:
+            commit = self._commits[following]
+            retired = retired or self._retired_by.get(following)
+            below = _below(commit, retired or NOTHING_RETIRED)
+            yield following, below
+            following = self._found(below, commit) if below else None
 
-    def _found_below(self, commit: Commit) -> BlockName | None:
-        """The commit that this one stands on: where the one below is missing, the newest its writer can have seen."""
-        below = self._below(commit)
-        if below is None:
-            return None
+    def _found(self, below: tuple[int, BlockName], above: Commit) -> BlockName | None:
+        """The commit below, or, where it is missing, the newest that the writer of the one above can have seen."""
         number, block = below
         if block in self._commits:
             return block
         older = [
             (other.number, other.epoch, name)
             for name, other in self._commits.items()
-            if other.number < number and other.epoch <= commit.epoch
+            if other.number < number and other.epoch <= above.epoch
         ]
         return max(older)[2] if older else None
+
+    def _governing(self, leaf: BlockName) -> Retired:
+        return next((self._retired_by[n] for n, _ in self._walk(leaf) if n in self._retired_by), NOTHING_RETIRED)
+
+    def _leaves(self, candidates: Set[BlockName]) -> set[BlockName]:
+        """The commits that no other stands on."""
+        leaves: set[BlockName] = set()
+        covered: set[BlockName] = set()
+        for name in sorted(candidates, key=lambda name: (self._commits[name].number, name), reverse=True):
+            if name not in covered:
+                leaves.add(name)
+                covered.update(found for found, _ in self._walk(name))
+        return leaves
+
+    def _is_remnant(self, name: BlockName, others: Set[BlockName]) -> bool:
+        """Whether the same writer made it redundant, and only its files are still there."""
+        commit = self._commits[name]
+        return any(
+            self._commits[other].number > commit.number
+            and self._commits[other].whole_epoch == commit.whole_epoch
+            and self._governing(other).redundant(commit.number)
+            for other in others
+        )
 
     def head(self, evidence: Evidence, warn: Callable[[str], None]) -> BlockName:
         """The last block of the newest real commit."""
         candidates = set(self._commits)
         while candidates:
-            leaves = candidates - {self._found_below(self._commits[name]) for name in candidates}
+            leaves = self._leaves(candidates)
             epoch = max(self._commits[name].epoch for name in leaves)
-            highest = {name for name in leaves if self._commits[name].epoch == epoch}
+            tied = {name for name in leaves if self._commits[name].epoch == epoch}
+            highest = {name for name in tied if not self._is_remnant(name, tied)}
             possible = [name for name in sorted(highest) if self._is_possible(self._commits[name], evidence)]
             if len(possible) > 1:
                 raise FormatError(f"epoch {epoch} was drawn by two writers: {' and '.join(map(str, possible))}")
@@ -112,16 +130,19 @@ class History:
 
     def chain(self, head: BlockName) -> list[Commit]:
         """The commits from the first to the head."""
+        self.retired = self._governing(head)
         chain: list[Commit] = []
-        name: BlockName | None = head
-        while name is not None:
+        missing: tuple[int, BlockName] | None = None
+        for name, below in self._walk(head):
             commit = self._commits[name]
+            if missing is not None and missing[1] != name:
+                self.lost.append(f"commit {missing[0]} in block {missing[1]}")
             if chain and commit.number >= chain[-1].number:
                 raise FormatError(f"commit {chain[-1].number} stands on commit {commit.number} in block {name}")
             chain.append(commit)
-            below, name = self._below(commit), self._found_below(commit)
-            if below is not None and below[1] != name:
-                self.lost.append(f"commit {below[0]} in block {below[1]}")
+            missing = below
+        if missing is not None:
+            self.lost.append(f"commit {missing[0]} in block {missing[1]}")
         return chain[::-1]
 
     def records(self, chain: list[Commit]) -> dict[Identity, Record]:
@@ -129,9 +150,10 @@ class History:
         records: dict[Identity, Record] = {}
         for commit in chain:
             for name in commit.least_shards:
+                if self.retired.holds(name):
+                    continue
                 if name not in self._contents:
-                    if not self.retired.holds(name):
-                        self.lost.append(f"block {name} of commit {commit.number}")
+                    self.lost.append(f"block {name} of commit {commit.number}")
                     continue
                 for record in self._contents[name].records:
                     known = records.setdefault(record.identity, record)
@@ -160,6 +182,25 @@ def _commit_ending_in(name: BlockName, contents: Contents) -> Commit | None:
         if isinstance(record.body, Commit) and record.body.last_block == name:
             return record.body
     return None
+
+
+def _retired_by(commit: Commit, blocks: Mapping[BlockName, Contents]) -> Retired | None:
+    """What a commit itself says is retired."""
+    for name in reversed(list(commit.least_shards)):
+        for record in blocks[name].records if name in blocks else ():
+            if isinstance(record.body, Retired) and record.identity.commit == commit.number:
+                return record.body
+    return None
+
+
+def _below(commit: Commit, retired: Retired) -> tuple[int, BlockName] | None:
+    """Number and last block of the commit below, past redundant ones; None below the first."""
+    if commit.number == 1:
+        return None
+    redundant = retired.redundant(commit.number - 1)
+    if redundant is None:
+        return commit.number - 1, commit.previous
+    return (redundant.first - 1, redundant.below) if redundant.first > 1 else None
 
 
 def newest_puts(records: Mapping[Identity, Record]) -> dict[bytes, Put]:

@@ -190,6 +190,55 @@ final class IndependentReaderTests: XCTestCase {
         XCTAssertEqual(told, try lines().joined())
     }
 
+    func testItReadsWhatWasCollected() throws {
+        let reader = try IndependentReader()
+        var (directory, files) = try makeStore()
+        let before = try TemporaryDirectory()
+        let devices = Self.disks.map { "\(directory.path)/\($0)" }
+        func open(_ seed: UInt64) throws -> Store {
+            try Store.open(try directory.environment(seed: seed), access: .write)
+        }
+        let store = try open(8)
+        for key in ["replaced", "removed", "text"] {
+            for version in try store.versions(of: Key(key)).dropFirst() {
+                let session = try store.startWriting()
+                try session.purge(Key(key), version: version.identity)
+                _ = try session.finish()
+            }
+        }
+        store.close()
+        for disk in Self.disks {
+            try FileManager.default.copyItem(atPath: "\(directory.path)/\(disk)", toPath: "\(before.path)/\(disk)")
+        }
+        let collecting = try open(9)
+        XCTAssertGreaterThan(try collecting.collect(CollectOptions(isFull: true)).retiredBlocks, 3)
+        collecting.close()
+        try check(reader, reads: files, from: Array(Self.disks.dropFirst(2)), in: directory.path, "collected")
+        // Deleting was cut off: some files of what is retired are there again, of commits and of purged versions.
+        for (number, disk) in Self.disks.enumerated() {
+            let old = try self.files(below: "\(before.path)/\(disk)").filter { $0.key.hasPrefix("blocks/") }
+            for path in old.keys.sorted() where number < 4 {
+                let target = "\(directory.path)/\(disk)/\(path)"
+                if !FileManager.default.fileExists(atPath: target) {
+                    try FileManager.default.copyItem(atPath: "\(before.path)/\(disk)/\(path)", toPath: target)
+                }
+            }
+        }
+        try check(reader, reads: files, from: Self.disks, in: directory.path, "with remnants")
+        let again = try open(10)
+        let session = try again.startWriting()
+        try session.put(Key("later"), from: MemorySource([1, 2, 3]))
+        _ = try session.finish()
+        again.close()
+        files["later"] = [1, 2, 3]
+        try FileManager.default.removeItem(atPath: "\(directory.path)/home/index.db")
+        let rebuilt = try open(11)
+        XCTAssertEqual(rebuilt.notices, [])
+        XCTAssertEqual(try rebuilt.collect().removedStrays > 0, true)
+        rebuilt.close()
+        try check(reader, reads: files, from: Self.disks, in: directory.path, "collected again")
+    }
+
     func testItRestoresDirectoriesLinksAndAttributes() throws {
         let reader = try IndependentReader()
         let (directory, _) = try makeStore()
