@@ -4,76 +4,103 @@
 //   VECTOR_BYTES            of a vector
 //   VECTORS                 2: a vector each for the words at even and at odd bytes;
 //                           1: both in one vector, the even ones in its lower half
-//   LOAD(p)                 VECTORS 1: the words from p and from p + 1 on
-//   CARRIES                 1: words are loaded once, and NEXT(w, ahead) makes those one further out of two loads;
-//                           0: those are loaded as well, which is cheaper where that takes more than one instruction
+//   LOAD(p)                 a vector of the words from p on
+//   LOWER, UPPER(e, o)      VECTORS 1: the lower, the upper halves of both
 //   SHIFT_32, _64, _128     the words of (a, b) from two, four, eight words into a on, within a sequence
-//   SMALL_LANES(x)          bits for the lanes below the threshold, BITS_PER_LANE each, the lowest lane first
+//   ANY_ABOVE(x)            whether a lane, signed, is above LARGEST_OTHER
 //
 // Words are 16 bits, little-endian, at a byte stride of 2, in two sequences that begin at even and at odd bytes:
 //
 //     t1[i] = w[i]·c0 + w[i+1]      t2[i] = t1[i]·c1 + t1[i+2]
 //     t3[i] = t2[i]·c2 + t2[i+4]    t4[i] = t3[i]·c3 + t3[i+8]      candidate: t4[i]·f + k < T
 //
-// Each step needs words of the next block, so the steps run one block behind each other: a turn of the loop computes
-// t1 of block b + 3, t2 of b + 2, t3 of b + 1 and t4 of block b.
+// A block is what a vector of each sequence holds. Each step needs words of the next block, so the steps run one block behind each
+// other: where t1 is computed of block b + 3, t2 is of b + 2, t3 of b + 1 and t4 of b. A turn of the loop is as many blocks as have 64
+// windows, each step of all of them before the next step: so there is always something to do while a multiplication takes its time.
+//
+// One turn in sixteen has a candidate, and a branch that nobody can predict would throw away what was begun of the turns after it. So
+// each turn leaves its results where those of the next one overwrite them unless one was small; those are looked at a `SIEVE_TURNS` later.
 
 #define BLOCK_BYTES (VECTOR_BYTES * VECTORS / 2)
-#define SEQUENCE_BITS (BLOCK_BYTES / 2 * BITS_PER_LANE)
+#define BLOCKS (BS_TURN_BYTES / BLOCK_BYTES)
 
-/// Writes `origin + i` for each window i in `bytes[0 ..< blocks · BLOCK_BYTES]` that passes, ascending; returns how many.
-/// Reads the next four blocks and three bytes more.
+/// Writes `origin + i` for each window i < `count` of `bytes` that passes, ascending; returns how many. Reads whole turns of the
+/// windows and the three blocks before which the pipe is full, and three bytes more.
 TARGET static size_t KERNEL(
-    const struct bs_chunker *chunker, const uint8_t *bytes, size_t blocks, uint32_t origin, uint32_t *positions) {
+    const struct bs_chunker *chunker, const uint8_t *bytes, size_t count, uint32_t origin, uint32_t *positions) {
     typedef uint16_t u16 __attribute__((vector_size(VECTOR_BYTES)));
+    typedef int16_t i16 __attribute__((vector_size(VECTOR_BYTES)));
     typedef uint32_t u32 __attribute__((vector_size(VECTOR_BYTES)));
     typedef uint64_t u64 __attribute__((vector_size(VECTOR_BYTES)));
-    if (blocks == 0) return 0;
     const u16 zero = {0};
     const u16 c0 = zero + chunker->multipliers[0], c1 = zero + chunker->multipliers[1];
     const u16 c2 = zero + chunker->multipliers[2], c3 = zero + chunker->multipliers[3];
-    const u16 factor = zero + chunker->factor, offset = zero + chunker->offset;
+    // So that what is to be below T is among the T largest of signed numbers: those can be compared.
+    const u16 factor = zero + chunker->factor, offset = zero + (uint16_t)(chunker->offset + LARGEST_OTHER + 1);
     u16 t1[VECTORS], t2[VECTORS], t3[VECTORS];
     for (int sequence = 0; sequence < VECTORS; sequence++) t1[sequence] = t2[sequence] = t3[sequence] = zero;
-#if CARRIES
-    u16 w[VECTORS];
-    for (int sequence = 0; sequence < VECTORS; sequence++) w[sequence] = (u16)LOAD(bytes + sequence);
-#endif
+
+    u16 results[SIEVE_TURNS + 1][BLOCKS][VECTORS];
+    size_t kept[SIEVE_TURNS + 1];
+    // The first three blocks only fill the pipe.
+    const size_t lag = 3 * BLOCK_BYTES, turns = (count + lag + BS_TURN_BYTES - 1) / BS_TURN_BYTES;
     size_t found = 0;
-    for (size_t turn = 0; turn < blocks + 3; turn++) {
-        uint64_t small[2] = {0, 0};
+    for (size_t turn = 0; turn < turns;) {
+        size_t passed = 0, pause = turn + SIEVE_TURNS < turns ? turn + SIEVE_TURNS : turns;
+        for (; turn < pause; turn++) {
+            const uint8_t *at = bytes + turn * BS_TURN_BYTES;
+            // No processor foresees the next page.
+            __builtin_prefetch(at + 2048);
+            u16 n1[VECTORS][BLOCKS], n2[BLOCKS], n3[BLOCKS];
 #pragma clang loop unroll(full)
-        for (int sequence = 0; sequence < VECTORS; sequence++) {
-            const uint8_t *at = bytes + turn * BLOCK_BYTES + sequence;
-#if CARRIES
-            u16 now = w[sequence], ahead = (u16)LOAD(at + BLOCK_BYTES), next = (u16)NEXT(now, ahead);
-            w[sequence] = ahead;
-#else
-            u16 now = (u16)LOAD(at), next = (u16)LOAD(at + 2);
-#endif
-            u16 n1 = now * c0 + next;
-            u16 n2 = t1[sequence] * c1 + (u16)SHIFT_32(t1[sequence], n1);
-            u16 n3 = t2[sequence] * c2 + (u16)SHIFT_64(t2[sequence], n2);
-            u16 n4 = t3[sequence] * c3 + (u16)SHIFT_128(t3[sequence], n3);
-            u16 value = n4 * factor + offset;
-            small[sequence] = SMALL_LANES(value);
-            t1[sequence] = n1;
-            t2[sequence] = n2;
-            t3[sequence] = n3;
-        }
-        // The first three turns only fill the pipe.
-        if (__builtin_expect((small[0] | small[1]) != 0, 0) && turn >= 3) {
+            for (int block = 0; block < BLOCKS; block += 2 / VECTORS) {
+                const uint8_t *here = at + block * BLOCK_BYTES;
+                u16 even = (u16)LOAD(here) * c0 + (u16)LOAD(here + 2);
+                u16 odd = (u16)LOAD(here + 1) * c0 + (u16)LOAD(here + 3);
 #if VECTORS == 1
-            small[1] = small[0] >> SEQUENCE_BITS;
-            small[0] &= ((uint64_t)1 << SEQUENCE_BITS) - 1;
+                n1[0][block] = (u16)LOWER(even, odd);
+                n1[0][block + 1] = (u16)UPPER(even, odd);
+#else
+                n1[0][block] = even;
+                n1[1][block] = odd;
 #endif
-            uint32_t block = origin + (uint32_t)((turn - 3) * BLOCK_BYTES);
-            for (uint64_t any = small[0] | small[1]; any != 0;) {
-                int bit = __builtin_ctzll(any);
-                uint32_t position = block + 2 * (uint32_t)(bit / BITS_PER_LANE);
-                if (small[0] >> bit & 1) positions[found++] = position;
-                if (small[1] >> bit & 1) positions[found++] = position + 1;
-                any &= ~((((uint64_t)1 << BITS_PER_LANE) - 1) << bit);
+            }
+            i16 largest;
+#pragma clang loop unroll(full)
+            for (int sequence = 0; sequence < VECTORS; sequence++) {
+#pragma clang loop unroll(full)
+                for (int block = 0; block < BLOCKS; block++) {
+                    u16 last = block == 0 ? t1[sequence] : n1[sequence][block - 1];
+                    n2[block] = last * c1 + (u16)SHIFT_32(last, n1[sequence][block]);
+                }
+#pragma clang loop unroll(full)
+                for (int block = 0; block < BLOCKS; block++) {
+                    u16 last = block == 0 ? t2[sequence] : n2[block - 1];
+                    n3[block] = last * c2 + (u16)SHIFT_64(last, n2[block]);
+                }
+#pragma clang loop unroll(full)
+                for (int block = 0; block < BLOCKS; block++) {
+                    u16 last = block == 0 ? t3[sequence] : n3[block - 1];
+                    u16 n4 = last * c3 + (u16)SHIFT_128(last, n3[block]);
+                    u16 result = n4 * factor + offset;
+                    results[passed][block][sequence] = result;
+                    int isFirst = sequence == 0 && block == 0;
+                    largest = isFirst ? (i16)result : __builtin_elementwise_max(largest, (i16)result);
+                }
+                t1[sequence] = n1[sequence][BLOCKS - 1];
+                t2[sequence] = n2[BLOCKS - 1];
+                t3[sequence] = n3[BLOCKS - 1];
+            }
+            kept[passed] = turn;
+            passed += ANY_ABOVE(largest) != 0;
+        }
+        for (size_t index = 0; index < passed; index++) {
+            uint64_t small = windows_above(results[index], BLOCK_BYTES / 2);
+            size_t first = kept[index] * BS_TURN_BYTES;
+            for (; small != 0; small &= small - 1) {
+                size_t window = first + (size_t)__builtin_ctzll(small) - lag;
+                // Before the first one there is what filled the pipe: as an unsigned number far beyond `count`.
+                if (window < count) positions[found++] = origin + (uint32_t)window;
             }
         }
     }
@@ -85,12 +112,11 @@ TARGET static size_t KERNEL(
 #undef VECTOR_BYTES
 #undef VECTORS
 #undef LOAD
-#undef NEXT
-#undef CARRIES
+#undef LOWER
+#undef UPPER
 #undef SHIFT_32
 #undef SHIFT_64
 #undef SHIFT_128
-#undef SMALL_LANES
-#undef BITS_PER_LANE
+#undef ANY_ABOVE
 #undef BLOCK_BYTES
-#undef SEQUENCE_BITS
+#undef BLOCKS

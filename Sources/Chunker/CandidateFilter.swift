@@ -54,7 +54,7 @@ struct CandidateFilter {
         guard end > first, let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
         if let code = kernel.code {
             return withUnsafePointer(to: constants) { constants in
-                bs_chunker_candidates(constants, code, base, first, end, positions, keys)
+                bs_chunker_candidates(constants, code, base, first, end, bytes.count, positions, keys)
             }
         }
         var count = 0

@@ -36,10 +36,11 @@ int bs_chunker_supports(enum bs_chunker_kernel kernel);
 /// Returns how many there are.
 ///
 /// `positions` and `keys` have room for `end - first`. `first` is at least BS_CHUNKER_KEY_BYTES - 1, `end` below
-/// 2^32. Reads nothing outside `bytes[first + 1 - 64 ..< end]`. Any thread.
+/// 2^32. Reads nothing outside `bytes[first + 1 - 64 ..< readable]`; `readable`, at least `end`, makes no other
+/// difference, but spares a copy of the last bytes. Any thread.
 size_t bs_chunker_candidates(
     const struct bs_chunker *chunker, enum bs_chunker_kernel kernel, const uint8_t *bytes, size_t first, size_t end,
-    uint32_t *positions, uint64_t *keys);
+    size_t readable, uint32_t *positions, uint64_t *keys);
 
 /// The key of the position `end`: a multiply-fold of the 64 bytes before it.
 uint64_t bs_chunker_key(const struct bs_chunker *chunker, const uint8_t *end);
