@@ -31,10 +31,11 @@ struct MinimaCutter: ~Copyable {
     private var start = 0
     /// Candidates up to here are known.
     private var scanned = 0
-    /// The candidates within R before the newest one, as far as they can still be the smallest.
+    /// The smallest candidate within R before the newest one, the last of equals, and those after it.
+    private var lowest: Candidate?
     private var before = SlidingMinimum()
     /// Smaller than everything within R before it; a cut when nothing within R after it is smaller.
-    private var contender: Candidate?
+    private var contender: Int?
     /// Cuts after `start` that are certain.
     private var cuts = Queue<Int>()
     /// The newest candidate, and where there is none for more than Q, up to the next one.
@@ -67,6 +68,7 @@ struct MinimaCutter: ~Copyable {
         start = 0
         // No position before this one has all the bytes that its key is made of.
         scanned = CandidateFilter.contextBytes - 1
+        lowest = nil
         before.removeAll()
         contender = nil
         cuts.removeAll()
@@ -96,7 +98,7 @@ struct MinimaCutter: ~Copyable {
                 return take(cut)
             }
             // No cut can come up to here any more, nor is it the end.
-            if bytes.count > maximum, scanned - start >= maximum, (contender?.position ?? .max) - start > maximum {
+            if bytes.count > maximum, scanned - start >= maximum, (contender ?? .max) - start > maximum {
                 return take(substitute)
             }
             if scanned < end {
@@ -106,7 +108,7 @@ struct MinimaCutter: ~Copyable {
             guard isEnd else { return nil }
             if let last = contender {
                 contender = nil
-                if last.position <= end - reach { cuts.append(last.position) }
+                if last <= end - reach { cuts.append(last) }
                 continue
             }
             return take(end - start <= maximum ? end : substitute)
@@ -141,7 +143,9 @@ struct MinimaCutter: ~Copyable {
     }
 
     /// Where the chunk ends that no cut ends in time.
-    private var substitute: Int { substitutes.first?.position ?? start + maximum - reach }
+    private var substitute: Int {
+        mutating get { substitutes.smallest(from: start + reach)?.position ?? start + maximum - reach }
+    }
 
     /// Ends the chunk at `position` and returns its length.
     private mutating func take(_ position: Int) -> Int {
@@ -160,16 +164,26 @@ struct MinimaCutter: ~Copyable {
             in: bytes, after: scanned - start, through: end - start, positions: positions, keys: keys)
         for index in 0..<count { takeIn(Candidate(position: start + Int(positions[index]), key: keys[index])) }
         scanned = end
-        if let contender, contender.position + reach <= scanned { confirm(contender) }
+        if let contender, contender + reach <= scanned { confirm(contender) }
     }
 
+    @inline(__always)
     private mutating func takeIn(_ candidate: Candidate) {
-        if let contender, contender.position + reach < candidate.position { confirm(contender) }
+        if let contender, contender + reach < candidate.position { confirm(contender) }
         if candidate.position - newest > 3 * reach { deserts.append(Desert(after: newest, until: candidate.position)) }
         newest = candidate.position
-        before.drop(before: candidate.position - reach)
-        if candidate.position >= reach, before.first.map({ candidate.key < $0.key }) ?? true { contender = candidate }
-        before.push(candidate)
+        if let old = lowest, old.position < candidate.position - reach {
+            lowest = before.smallest(from: candidate.position - reach)
+        }
+        if let lowest, lowest.key < candidate.key {
+            before.push(candidate)
+        } else {
+            if candidate.position >= reach, lowest?.key != candidate.key { contender = candidate.position }
+            // None of those before it can be the smallest any more.
+            before.removeAll()
+            before.push(candidate)
+            lowest = candidate
+        }
         if candidate.position > start + maximum - reach {
             later.append(candidate)
         } else if candidate.position >= start + reach {
@@ -177,29 +191,63 @@ struct MinimaCutter: ~Copyable {
         }
     }
 
-    private mutating func confirm(_ candidate: Candidate) {
-        cuts.append(candidate.position)
+    private mutating func confirm(_ position: Int) {
+        cuts.append(position)
         contender = nil
     }
 }
 
-/// The smallest of the candidates from some position on, the last of equals: those before a smaller or equal
-/// one are never asked for again, so what is kept rises in key, the smallest first.
+/// The smallest of the candidates from some position on, the last of equals: those before a smaller or equal one are never asked for
+/// again. Most candidates come and go without a question, so they are sorted out only when one is asked, or room runs out: from the
+/// last one back, few are smaller than all after them, which a processor foresees. Constant time for each on average.
 private struct SlidingMinimum: ~Copyable {
     private var kept = Queue<Candidate>()
+    /// So many of them rise in key, the smallest first.
+    private var sorted = 0
 
-    var first: Candidate? { kept.first }
-
+    @inline(__always)
     mutating func push(_ candidate: Candidate) {
-        while let last = kept.last, last.key >= candidate.key { kept.removeLast() }
+        if kept.isFull { sort() }
         kept.append(candidate)
     }
 
     mutating func drop(before position: Int) {
-        while let first = kept.first, first.position < position { kept.removeFirst() }
+        while let first = kept.first, first.position < position { removeFirst() }
     }
 
-    mutating func removeAll() { kept.removeAll() }
+    mutating func smallest(from position: Int) -> Candidate? {
+        sort()
+        drop(before: position)
+        return kept.first
+    }
+
+    mutating func removeAll() {
+        kept.removeAll()
+        sorted = 0
+    }
+
+    private mutating func removeFirst() {
+        kept.removeFirst()
+        sorted = max(0, sorted - 1)
+    }
+
+    @inline(never)
+    private mutating func sort() {
+        sorted = kept.withItems { items in
+            guard let last = items.last, sorted < items.count else { return items.count }
+            var least = last.key
+            var risingFrom = items.count - 1
+            for index in (sorted..<risingFrom).reversed() where items[index].key < least {
+                least = items[index].key
+                risingFrom -= 1
+                items[risingFrom] = items[index]
+            }
+            while sorted > 0, items[sorted - 1].key >= least { sorted -= 1 }
+            for index in risingFrom..<items.count { items[sorted + index - risingFrom] = items[index] }
+            return sorted + items.count - risingFrom
+        }
+        kept.removeLast(from: sorted)
+    }
 }
 
 /// First in, first out, in constant time on average. Memory of its own, because every candidate goes through
@@ -213,21 +261,28 @@ private struct Queue<Element: BitwiseCopyable>: ~Copyable {
     deinit { items.deallocate() }
 
     var first: Element? { head < end ? items[head] : nil }
-    var last: Element? { head < end ? items[end - 1] : nil }
+    var isFull: Bool { end == capacity }
 
+    @inline(__always)
     mutating func append(_ element: Element) {
         if end == capacity { makeRoom() }
         (items + end).initialize(to: element)
         end += 1
     }
 
-    mutating func removeLast() { end -= 1 }
+    /// All but the first `count`.
+    mutating func removeLast(from count: Int) { end = head + count }
 
     mutating func removeFirst() { head += 1 }
 
     mutating func removeAll() { (head, end) = (0, 0) }
 
+    mutating func withItems<Result>(_ body: (UnsafeMutableBufferPointer<Element>) -> Result) -> Result {
+        body(UnsafeMutableBufferPointer(start: items + head, count: end - head))
+    }
+
     /// Moves what is there to the front, of twice the memory when that is not half of it.
+    @inline(never)
     private mutating func makeRoom() {
         let count = end - head
         if count * 2 > capacity {
