@@ -2,14 +2,17 @@
 ///
 /// With R = `minimumBytes`: a candidate at position e of an object of n bytes is a *cut* when its key is
 /// smaller than that of every candidate in [e − R, e) and no larger than that of any in (e, e + R], and
-/// R ≤ e ≤ n − R. So cuts are more than R apart and depend on the bytes around them alone. Where they are too
-/// far apart, which only regular data bring about, something else ends the chunk:
+/// R ≤ e ≤ n − R. So these cuts are more than R apart and depend on the bytes around them alone. A *run*, R bytes or
+/// more of one value, which has no candidates, makes cuts 32 bytes after its start and at its end. A chunk ends at
+/// the first cut that is R or more after its start, with exceptions that only regular data bring about:
 ///
-/// - no candidate, nor the end, from R to R + Q after its start (with Q = 3 R but at most 16 KiB, and at least
-///   R): it ends after R if it has a candidate inside, so that little of a run of zeros goes with what stands
-///   before it; else after 4 R, 2 R or R, the longest that leaves more than Q to the next candidate or the end;
-/// - else, the next cut or the end more than `maximumBytes` away: it ends at the candidate with the smallest
-///   key (the last one of equals) between R and `maximumBytes` − R after its start, or at the latter.
+/// - in a run, if 2 R or more are left of it: after 8 R, 4 R, 2 R or R, the longest that leaves R of it; and after R,
+///   where the run begins before that and goes on as long again;
+/// - no candidate, cut, nor the end from R to R + Q after its start (with Q = 3 R but at most 16 KiB, and at least
+///   R): after R if it has a candidate inside; else after 4 R, 2 R or R, the longest that leaves more than Q to the
+///   next candidate, cut or the end;
+/// - the next cut or the end more than `maximumBytes` away: at the candidate with the smallest key (the last one of
+///   equals) between R and `maximumBytes` − R after its start, or at the latter.
 ///
 /// Either way what is left is not shorter than R. docs/format.md, §5.3.
 ///
@@ -36,8 +39,9 @@ struct MinimaCutter: ~Copyable {
     private var before = SlidingMinimum()
     /// Smaller than everything within R before it; a cut when nothing within R after it is smaller.
     private var contender: Int?
-    /// Cuts after `start` that are certain.
+    /// Cuts after `start` at candidates that are certain.
     private var cuts = Queue<Int>()
+    private var runs: RunFinder
     /// The newest candidate, and where there is none for more than Q, up to the next one.
     private var newest = 0
     private var deserts = Queue<Desert>()
@@ -55,6 +59,7 @@ struct MinimaCutter: ~Copyable {
         reach = parameters.minimumBytes
         maximum = parameters.maximumBytes
         quiet = max(reach, min(3 * reach, 16 << 10))
+        runs = RunFinder(reach)
         positions = .allocate(capacity: Self.segmentBytes)
         keys = .allocate(capacity: Self.segmentBytes)
     }
@@ -72,6 +77,7 @@ struct MinimaCutter: ~Copyable {
         before.removeAll()
         contender = nil
         cuts.removeAll()
+        runs.begin()
         newest = 0
         deserts.removeAll()
         substitutes.removeAll()
@@ -84,7 +90,7 @@ struct MinimaCutter: ~Copyable {
         // An object so short is one chunk, and until there is more nothing can be told.
         if start == 0, bytes.count < 2 * reach { return isEnd ? take(end) : nil }
         while true {
-            switch desert(end, isEnd) {
+            switch regular(end, isEnd) {
             case .none: break
             case .chunk(let position): return take(position)
             case .unknown:
@@ -92,13 +98,11 @@ struct MinimaCutter: ~Copyable {
                 scan(bytes, through: min(end, scanned + Self.segmentBytes))
                 continue
             }
-            if let cut = cuts.first {
-                guard cut - start <= maximum else { return take(substitute) }
-                cuts.removeFirst()
-                return take(cut)
+            if let cut = nextCut {
+                return take(cut - start <= maximum ? cut : substitute)
             }
             // No cut can come up to here any more, nor is it the end.
-            if bytes.count > maximum, scanned - start >= maximum, (contender ?? .max) - start > maximum {
+            if scanned - start > maximum, (contender ?? .max) - start > maximum, !runMayCut {
                 return take(substitute)
             }
             if scanned < end {
@@ -106,40 +110,75 @@ struct MinimaCutter: ~Copyable {
                 continue
             }
             guard isEnd else { return nil }
-            if let last = contender {
-                contender = nil
-                if last <= end - reach { cuts.append(last) }
-                continue
-            }
+            // A contender that is left is within R of the end.
             return take(end - start <= maximum ? end : substitute)
         }
     }
 
-    private enum DesertEnd {
+    /// The first cut R or more after `start`, as soon as nothing can come before it.
+    private var nextCut: Int? {
+        mutating get {
+            let nearest = start + reach
+            while let first = cuts.first, first < nearest { cuts.removeFirst() }
+            let ofRun = runs.firstCut(from: nearest).flatMap { $0 <= scanned - reach ? $0 : nil }
+            return cuts.first.map { min($0, ofRun ?? $0) } ?? ofRun
+        }
+    }
+
+    /// Whether more bytes may show that a run has a cut in time.
+    private var runMayCut: Bool {
+        mutating get {
+            let next = min(runs.firstCut(from: start + reach) ?? .max, runs.newest.start + RunFinder.leadBytes)
+            return scanned < start + maximum + reach && next <= start + maximum
+        }
+    }
+
+    private enum Regular {
         case none
         case chunk(Int)
         /// More bytes will tell.
         case unknown
     }
 
-    /// Where the chunk ends that begins before a long stretch without candidates, or in one.
-    private mutating func desert(_ end: Int, _ isEnd: Bool) -> DesertEnd {
+    /// Where the chunk ends that begins in a run, before one, or where there are no candidates for long.
+    private mutating func regular(_ end: Int, _ isEnd: Bool) -> Regular {
+        let isWhole = isEnd && scanned == end
+        let run = runs.run(reaching: start + 2 * reach)
+        if run.start + RunFinder.leadBytes <= start + reach {
+            if run.end >= start + 2 * reach { return inRun(run, isOver: run.isOver || isWhole) }
+            // It may go on; if not, it is too short.
+            if !isWhole { return .unknown }
+        }
+        return inDesert(isWhole)
+    }
+
+    private func inRun(_ run: RunFinder.Run, isOver: Bool) -> Regular {
+        if run.start > start { return .chunk(start + reach) }
+        let lengths = [8, 4, 2, 1].map { $0 * reach }.drop { $0 > maximum }
+        let longest = lengths.first { start + $0 + reach <= run.end } ?? reach
+        return isOver || longest == lengths.first ? .chunk(start + longest) : .unknown
+    }
+
+    private mutating func inDesert(_ isWhole: Bool) -> Regular {
         let near = start + reach + quiet
-        let far = start + 4 * reach + quiet
         while let first = deserts.first, first.until <= near { deserts.removeFirst() }
-        let after: Int
-        let until: Int
+        let desert: Desert
         if let first = deserts.first {
-            (after, until) = (first.after, first.until)
+            desert = first
         } else {
             guard scanned > near else { return .none }
-            (after, until) = (newest, scanned + (isEnd && scanned == end ? 0 : 1))
-            if after < start + reach, until <= far, scanned < end || !isEnd { return .unknown }
+            desert = Desert(after: newest, until: isWhole ? scanned : scanned + 1)
         }
-        guard after < start + reach else { return .none }
-        if after > start { return .chunk(start + reach) }
-        let longest = [4 * reach, 2 * reach].first { start + $0 + quiet < until }
-        return .chunk(start + (longest ?? reach))
+        guard desert.after < start + reach else { return .none }
+        // Cuts of runs up to here are known.
+        let ripe = scanned - reach
+        let cut = runs.firstCut(from: start + reach).flatMap { $0 <= ripe ? $0 : nil }
+        let until = min(desert.until, cut ?? (isWhole ? .max : ripe + 1))
+        let isKnown = isWhole || cut != nil || desert.until <= ripe
+        if desert.after > start, until > near { return .chunk(start + reach) }
+        let lengths = [4, 2, 1].map { $0 * reach }.filter { $0 == reach || $0 + quiet <= maximum }
+        guard isKnown || until - start - quiet > lengths[0] else { return .unknown }
+        return until > near ? .chunk(start + (lengths.first { start + $0 + quiet < until } ?? reach)) : .none
     }
 
     /// Where the chunk ends that no cut ends in time.
@@ -163,6 +202,7 @@ struct MinimaCutter: ~Copyable {
         let count = filter.candidates(
             in: bytes, after: scanned - start, through: end - start, positions: positions, keys: keys)
         for index in 0..<count { takeIn(Candidate(position: start + Int(positions[index]), key: keys[index])) }
+        runs.takeIn(bytes, from: start, through: end)
         scanned = end
         if let contender, contender + reach <= scanned { confirm(contender) }
     }
@@ -170,7 +210,7 @@ struct MinimaCutter: ~Copyable {
     @inline(__always)
     private mutating func takeIn(_ candidate: Candidate) {
         if let contender, contender + reach < candidate.position { confirm(contender) }
-        if candidate.position - newest > 3 * reach { deserts.append(Desert(after: newest, until: candidate.position)) }
+        if candidate.position - newest > quiet { deserts.append(Desert(after: newest, until: candidate.position)) }
         newest = candidate.position
         if let old = lowest, old.position < candidate.position - reach {
             lowest = before.smallest(from: candidate.position - reach)
@@ -201,7 +241,7 @@ struct MinimaCutter: ~Copyable {
 /// again. Most candidates come and go without a question, so they are sorted out only when one is asked, or room runs out: from the
 /// last one back, few are smaller than all after them, which a processor foresees. Constant time for each on average.
 private struct SlidingMinimum: ~Copyable {
-    private var kept = Queue<Candidate>()
+    private var kept = Queue<Candidate>(capacity: 1024)
     /// So many of them rise in key, the smallest first.
     private var sorted = 0
 
@@ -247,53 +287,5 @@ private struct SlidingMinimum: ~Copyable {
             return sorted + items.count - risingFrom
         }
         kept.removeLast(from: sorted)
-    }
-}
-
-/// First in, first out, in constant time on average. Memory of its own, because every candidate goes through
-/// two of these and an array's checks would cost more than finding it.
-private struct Queue<Element: BitwiseCopyable>: ~Copyable {
-    private var items = UnsafeMutablePointer<Element>.allocate(capacity: 64)
-    private var capacity = 64
-    private var head = 0
-    private var end = 0
-
-    deinit { items.deallocate() }
-
-    var first: Element? { head < end ? items[head] : nil }
-    var isFull: Bool { end == capacity }
-
-    @inline(__always)
-    mutating func append(_ element: Element) {
-        if end == capacity { makeRoom() }
-        (items + end).initialize(to: element)
-        end += 1
-    }
-
-    /// All but the first `count`.
-    mutating func removeLast(from count: Int) { end = head + count }
-
-    mutating func removeFirst() { head += 1 }
-
-    mutating func removeAll() { (head, end) = (0, 0) }
-
-    mutating func withItems<Result>(_ body: (UnsafeMutableBufferPointer<Element>) -> Result) -> Result {
-        body(UnsafeMutableBufferPointer(start: items + head, count: end - head))
-    }
-
-    /// Moves what is there to the front, of twice the memory when that is not half of it.
-    @inline(never)
-    private mutating func makeRoom() {
-        let count = end - head
-        if count * 2 > capacity {
-            let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
-            larger.moveInitialize(from: items + head, count: count)
-            items.deallocate()
-            items = larger
-            capacity *= 2
-        } else {
-            items.update(from: items + head, count: count)
-        }
-        (head, end) = (0, count)
     }
 }
