@@ -66,6 +66,7 @@ extension Store {
         let start = environment.clock.monotonicNanoseconds()
         var report = CollectReport()
         try requireWholeChain()
+        openReserves()
         _ = try startTenure()
         // What the index hides would be taken for garbage.
         try engine.index.check()

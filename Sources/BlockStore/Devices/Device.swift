@@ -140,6 +140,18 @@ public protocol Device: AnyObject, Sendable {
     func shards(from first: BlockNumber) throws(StoreError) -> [ShardName]
 
     func space() throws(StoreError) -> DeviceSpace
+
+    /// The room that is kept for what frees room.
+    func reserveBytes() throws(StoreError) -> Int
+
+    /// Keeps so much room in a file of no other meaning, or lets go of it (0). Where it cannot be had none is kept.
+    func setReserve(_ byteCount: Int) throws(StoreError)
+}
+
+/// A device whose room is not ours to keep.
+extension Device {
+    public func reserveBytes() throws(StoreError) -> Int { 0 }
+    public func setReserve(_ byteCount: Int) throws(StoreError) {}
 }
 
 /// Finds devices by their path hints. Injected, so that the simulator has its own.

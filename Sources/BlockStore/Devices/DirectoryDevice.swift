@@ -152,6 +152,18 @@ public final class DirectoryDevice: Device {
         }
     }
 
+    public func reserveBytes() throws(StoreError) -> Int {
+        try explaining("look at the reserve", at: place) { () throws(SystemError) in
+            try ReserveFile.byteCount(in: root)
+        }
+    }
+
+    public func setReserve(_ byteCount: Int) throws(StoreError) {
+        try explaining("keep a reserve", at: place) { () throws(SystemError) in
+            try ReserveFile.set(byteCount, in: root)
+        }
+    }
+
     public func space() throws(StoreError) -> DeviceSpace {
         try explaining("ask for free space", at: place) { () throws(SystemError) in try Files.space(of: root) }
     }

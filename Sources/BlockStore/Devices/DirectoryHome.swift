@@ -92,6 +92,22 @@ public final class DirectoryHome: Home {
         }
     }
 
+    public func space() throws(StoreError) -> DeviceSpace {
+        try explaining("ask for the space", at: place) { () throws(SystemError) in try Files.space(of: root) }
+    }
+
+    public func reserveBytes() throws(StoreError) -> Int {
+        try explaining("look at the reserve", at: place) { () throws(SystemError) in
+            try ReserveFile.byteCount(in: root)
+        }
+    }
+
+    public func setReserve(_ byteCount: Int) throws(StoreError) {
+        try explaining("keep a reserve", at: place) { () throws(SystemError) in
+            try ReserveFile.set(byteCount, in: root)
+        }
+    }
+
     private static func temporary(_ name: DocumentName) -> [UInt8] { Array("\(name.rawValue).new".utf8) }
 
     private static let indexName = "index.db"

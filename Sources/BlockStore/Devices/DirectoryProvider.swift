@@ -38,7 +38,7 @@ public final class DirectoryProvider: DeviceProvider {
         }
         let document = try device.readDocument(.device) ?? []
         let isBare = Set(names).isSubset(of: [
-            DocumentName.device.rawValue, DocumentName.epoch.rawValue, "tmp", "blocks",
+            DocumentName.device.rawValue, DocumentName.epoch.rawValue, ReserveFile.name, "tmp", "blocks",
         ])
         let shards = try device.shards(from: .none)
         guard isBare, isLeftover(document, !shards.isEmpty) else {

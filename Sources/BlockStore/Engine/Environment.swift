@@ -48,6 +48,19 @@ public protocol Home: AnyObject, Sendable {
 
     /// Deletes the index and everything SQLite keeps beside it. The index must not be open.
     func discardIndex() throws(StoreError)
+
+    func space() throws(StoreError) -> DeviceSpace
+
+    /// As for a device: the index grows when something is deleted.
+    func reserveBytes() throws(StoreError) -> Int
+    func setReserve(_ byteCount: Int) throws(StoreError)
+}
+
+/// A home whose room is not ours to keep.
+extension Home {
+    public func space() throws(StoreError) -> DeviceSpace { DeviceSpace(totalBytes: 0, freeBytes: 0) }
+    public func reserveBytes() throws(StoreError) -> Int { 0 }
+    public func setReserve(_ byteCount: Int) throws(StoreError) {}
 }
 
 public protocol Clock: Sendable {

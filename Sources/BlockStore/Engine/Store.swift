@@ -71,7 +71,10 @@ public final class Store: Sendable {
 
     /// Releases the locks and the index. Safe to call twice. After writing, merges some small blocks where there are many.
     public func close() {
-        if session.withLock({ $0.isOpen && $0.tenure != nil }) { mergeIfMany() }
+        if session.withLock({ $0.isOpen && $0.tenure != nil }) {
+            mergeIfMany()
+            keepReserves()
+        }
         let engine: Engine? = session.withLock { session in
             guard session.isOpen else { return nil }
             session.isOpen = false

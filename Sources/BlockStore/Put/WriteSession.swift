@@ -144,6 +144,7 @@ public final class WriteSession {
 
     /// Adds a delete marker to the open commit.
     func addDelete(of key: Key, killing newest: IndexedVersion) throws(StoreError) {
+        if writer.isEmpty { store.openReserves() }
         let record = DeleteRecord(
             key: key, killed: newest.identity, deleteNanoseconds: engine.environment.clock.wallNanoseconds())
         let identity = try ending { () throws(StoreError) in try writer.add(.delete(record)) }

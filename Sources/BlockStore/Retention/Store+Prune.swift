@@ -74,6 +74,7 @@ extension Store {
 extension WriteSession {
     /// Removes versions for good that the index holds, in this order.
     func purge(_ versions: [VersionOutline]) throws(StoreError) {
+        if writer.isEmpty { store.openReserves() }
         try requireUsable()
         for version in versions {
             let record = PurgeRecord(key: version.key, killed: version.identity)
