@@ -241,6 +241,33 @@ def disk_full(shop: Shop, prepare: Callable[[], None], full: int) -> str:
     return f"rm works from {'nowhere' if removes_from is None else removes_from} bytes free a device"
 
 
+def freed_when_full(shop: Shop) -> str:
+    """Not a byte is free on any device or in the home, and deleting, pruning and collecting work all the same: they have the
+    reserve."""
+    shop.on_tmpfs(64 * MIB)
+    home = mount_tmpfs(shop.work / "small", 16 * MIB)
+    shop.bsctl.home = home / "home"
+    shop.make()
+    big = shop.chance.randbytes(20 * MIB)
+    shop.put("big", big)
+    fillers = [Filler(place) for place in [*shop.mounts, home]]
+    for filler in fillers:
+        filler.leave(0)
+    shop.put("more", shop.chance.randbytes(MIB), codes=(FAILED,))
+    del shop.expected["big"]
+    for words in (["rm", "big"], ["prune", "--keep-last", "0"], ["collect", "--full"]):
+        shop.bsctl.run(*words, codes=(DONE,))
+        shop.check()
+    freed = min(free_bytes(mount) for mount in shop.mounts)
+    if freed < 4 * MIB:
+        raise Broken("wrong", f"only {freed} bytes are free on some device")
+    shop.put("more", big[: 10 * MIB])
+    for filler in fillers:
+        filler.remove()
+    shop.require_whole()
+    return f"{freed} bytes freed on each device"
+
+
 def inodes_gone(shop: Shop, full: int) -> str:
     shop.on_tmpfs(32 * MIB, inodes=200)
     shop.make()
@@ -455,6 +482,7 @@ def scenarios() -> dict[str, Scenario]:
     found["unmounted, devices are the mount points"] = lambda shop: unmounted(shop, inside=False, in_use=False)
     found["unmounted in use"] = lambda shop: unmounted(shop, inside=False, in_use=True)
     found["home full"] = home_full
+    found["everything full, and freed"] = freed_when_full
     return found
 
 
