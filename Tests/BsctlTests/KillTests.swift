@@ -108,6 +108,41 @@ final class KillTests: CommandTest {
         }
         expect(0, "scrub")
     }
+
+    func testAPutGetsInWhileARepairWorks() {
+        makeStore(disks: 4, "--profile rs:2+2")
+        for number in 0..<5 { put(Self.bytes(900_000, seed: UInt64(number)), as: "k\(number)") }
+        expect(0, "simulate disk-loss disk-2")
+        XCTAssertTrue(expect(6, "repair --dry-run").text.contains("disk-2"))
+        let repair = start(Self.words("repair --rate 500KB"))
+        usleep(300_000)
+        expect(0, "put - among --lock-wait 5")
+        repair.kill()
+        XCTAssertNotEqual(repair.wait().code, 0, "it was not done yet")
+        expect(0, "repair")
+        expect(0, "repair --dry-run")
+        expect(0, "scrub")
+    }
+
+    func testAScrubThatIsInterruptedGoesOnWhereItWas() throws {
+        makeStore(disks: 4, "--profile rs:2+2")
+        for number in 0..<5 { put(Self.bytes(500_000, seed: UInt64(number)), as: "k\(number)") }
+        let scrub = start(Self.words("scrub --rate 1MB"))
+        usleep(1_800_000)
+        // A reader keeps nobody waiting.
+        put([1], as: "among")
+        scrub.kill()
+        XCTAssertNotEqual(scrub.wait().code, 0, "it was not done yet")
+        let status = try object(expect(0, "status --json"))
+        let never = try XCTUnwrap(status["neverVerifiedBlocks"] as? Int)
+        let blocks = try XCTUnwrap(status["blocks"] as? Int)
+        XCTAssertTrue((1..<blocks).contains(never), "\(never) of \(blocks)")
+        let preview = try object(expect(0, "scrub --older-than 1h --dry-run --json"))
+        XCTAssertEqual(preview["blocks"] as? Int, never)
+        let rest = try object(expect(0, "scrub --older-than 1h --json"))
+        XCTAssertEqual(rest["skippedBlocks"] as? Int, blocks - never)
+        XCTAssertTrue(expect(0, "status").text.contains("ago, what waits longest"))
+    }
 }
 
 /// BS_SEED replays a run; without it every run is the same.

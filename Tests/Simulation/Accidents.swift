@@ -17,6 +17,8 @@ enum Accidents {
         try aRepairMakesWhatIsMissing()
         try whatANewerVersionWroteIsNotTakenForDamage()
         try aRepairIsReadBack()
+        try aDamagedCellIsMadeAnew()
+        try theMostEndangeredBlockIsRepairedFirst()
         try rowsOnOneDeviceCountOnce()
         try aFullDiskIsStillReadFrom()
         try everyPartOfAShardIsChecked()
@@ -253,6 +255,53 @@ enum Accidents {
         let wrong = try again.scrub().problems.filter { $0.row == .parity(index: 2, columns: 0..<2) }
         again.close()
         try expect(wrong.isEmpty, "a shard of a new profile that was never there is missed: \(wrong)")
+    }
+
+    /// What is sound of a shard is taken over, and what is not is made again, of parities too.
+    static func aDamagedCellIsMadeAnew() throws {
+        let model = try model()
+        let whole = model.world.state
+        for disk in whole.disks.keys.sorted() {
+            guard let path = shard(model, disk) else { continue }
+            flip(model, disk, at: 300)
+            let store = try Store.open(model.world.environment, access: .write)
+            _ = try store.scrub(repairing: true)
+            store.close()
+            model.world.restart()
+            try expect(
+                model.world.state.disks[disk]?.content(path) == whole.disks[disk]?.content(path),
+                "\(path) is again what it was")
+        }
+    }
+
+    /// Not the block that lacks the most shards, nor the oldest: the one that the next loss may take.
+    static func theMostEndangeredBlockIsRepairedFirst() throws {
+        let model = try model()
+        for (seed, name) in ["b", "c", "d"].enumerated() {
+            try model.write([.put(Key(name), SeededRandom.bytes(5_000, seed: UInt64(seed) + 2))])
+        }
+        model.closeStore()
+        // The third of the blocks with payload lacks two shards of rs:2+2, the others one; the newest is made whole by opening.
+        var lacking: [String: Int] = [:]
+        for (disk, numbers) in [("disk-1", [1, 2, 3]), ("disk-2", [3])] {
+            let paths = model.world.state.disks[disk]?.entries.keys.filter {
+                $0.hasPrefix("blocks/") && $0.contains(".")
+            }
+            for number in numbers where (paths?.count ?? 0) > number {
+                guard let path = paths?.sorted()[number] else { continue }
+                model.world.state.disks[disk]?.removeForGood(path)
+                lacking[String(path.split(separator: ".")[0]), default: 0] += 1
+            }
+        }
+        let store = try Store.open(model.world.environment, access: .write)
+        let order = try store.previewRepair().blocks.map(\.lossesSurvived)
+        let report = try store.repair()
+        store.close()
+        model.world.restart()
+        try expect(lacking.values.max() == 2, "one block lacks two")
+        try expect(
+            order.first == 0 && order == order.sorted() && order.count > 1, "the most endangered first: \(order)")
+        try expect(report.unsafeBlocks == 1 && report.owedShards == 0, "all is repaired")
     }
 
     /// Two rows on one device are lost together.

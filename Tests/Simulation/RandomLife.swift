@@ -13,6 +13,7 @@ public struct RandomLife: Sendable {
         case collect, collectDuring, purgeOld
         case prune, putStronger, putStrongerDuring, reshape, reshapeDuring
         case addDevice, drainDevice, drainDuring, cancelDrain, removeDevice, recoverHome
+        case putLarge, rotOfLarge, scrubOld, repairSlowly
 
         /// How often, against the others.
         var weight: Int {
@@ -31,13 +32,18 @@ public struct RandomLife: Sendable {
         /// What becomes of versions and of geometry in the course of years.
         private static let ofYears: [Action] = [.prune, .putStronger, .putStrongerDuring, .reshape, .reshapeDuring]
 
-        static let wheel = allCases.filter { !(later + latest + ofYears + moving).contains($0) }.flatMap {
+        /// Shards of several cells, which are damaged in places.
+        private static let tending: [Action] = [.putLarge, .rotOfLarge, .scrubOld, .repairSlowly]
+
+        static let wheel = allCases.filter { !(later + latest + ofYears + moving + tending).contains($0) }.flatMap {
             Array(repeating: $0, count: $0.weight)
         }
 
         static let widerWheel = wheel + later.flatMap { Array(repeating: $0, count: 3) }
 
         static let wheelOfYears = wheel + ofYears.flatMap { Array(repeating: $0, count: 3) }
+        static let tendingWheel = wheel + tending.flatMap { Array(repeating: $0, count: 4) }
+
         /// Lives in which space is freed.
         static let collecting =
             widerWheel
@@ -55,7 +61,8 @@ public struct RandomLife: Sendable {
 
         /// What kind of life it is, from the last digit of the seed: those of 3 and 6 copy, move, restore, purge and compare as
         /// well; those of 1, 5 and a third of those of 9 (local parities) collect too; those of 7 prune, have several profiles
-        /// and change them; in those of 8 devices are added, drained and removed.
+        /// and change them; in those of 8 devices are added, drained and removed; those of 2, and another third of those of 9, hold
+        /// objects whose shards have several cells and are damaged in places, scrub by age and repair at a rate.
         static func wheel(of seed: UInt64) -> [Action] {
             switch seed % 10 {
             case 1, 5: collecting
@@ -63,6 +70,8 @@ public struct RandomLife: Sendable {
             case 7: wheelOfYears
             case 8: movingWheel
             case 9 where seed % 30 == 19: collecting
+            case 2: tendingWheel
+            case 9 where seed % 30 == 29: tendingWheel
             default: wheel
             }
         }
@@ -265,6 +274,15 @@ extension StoreModel {
             startFaults(mayReadsFail: true)
             try collect(isFull: true)
             endFaults()
+        case .putLarge:
+            // Few of them: every step reads everything.
+            let size = 150_000 + Int(random.next() % 250_000)
+            try write([.put(random.pick(Array(keys.prefix(2))), SeededRandom.bytes(size, seed: random.next()))])
+        case .rotOfLarge: if mayHit(disk) { rot(disk, atLeastBytes: 2 * Limits.cellBytes) }
+        case .scrubOld:
+            let age = random.pick([0, 1e6, 1e9, 1e18])
+            try scrub(ScrubOptions(olderThanSeconds: age, bytesPerSecond: random.pick([nil, 1 << 20])))
+        case .repairSlowly: try repairInPlace(RepairOptions(bytesPerSecond: random.pick([1 << 10, 1 << 16, 1 << 20])))
         case .purgeOld: for key in random.pick([[random.pick(keys)], keys]) { try purge(key, age: 1) }
         case .addDevice: try addDevice(wipingOutsiders: random.next() % 2 == 0)
         case .drainDevice:

@@ -404,15 +404,15 @@ final class StoreModel {
     }
 
     /// Makes again what can be, on the devices there are.
-    func repairInPlace() throws {
-        guard let report = attempt("repair", { store throws(StoreError) in try store.repair() }) else { return }
+    func repairInPlace(_ options: RepairOptions = RepairOptions()) throws {
+        guard let report = attempt("repair", { store throws(StoreError) in try store.repair(options) }) else { return }
         note("… \(report.repairedShards) shards, \(report.owedShards) owed, \(report.errors)")
         try requireNothingLost(report)
     }
 
-    func scrub() throws {
-        guard let report = attempt("scrub", { store throws(StoreError) in try store.scrub() }) else { return }
-        note("… \(report.shards) shards, \(report.problems.count) problems")
+    func scrub(_ options: ScrubOptions = ScrubOptions()) throws {
+        guard let report = attempt("scrub", { store throws(StoreError) in try store.scrub(options) }) else { return }
+        note("… \(report.shards) shards, \(report.problems.count) problems, \(report.skippedBlocks) blocks read lately")
         if !world.isCrashed, !report.lostBlocks.isEmpty {
             throw BrokenPromise(description: "scrub finds \(report.lostBlocks) lost")
         }
@@ -561,11 +561,13 @@ final class StoreModel {
         disk.content(DocumentName.device.rawValue).flatMap { try? DeviceDocument.parse($0, at: "") }.map(\.deviceID)
     }
 
-    func rot(_ disk: String) {
+    func rot(_ disk: String, atLeastBytes least: Int = 1) {
         closeStore()
         guard let simulated = world.state.disks[disk] else { return }
-        let paths = simulated.entries.keys.filter { $0.hasPrefix("blocks/") && simulated.content($0)?.isEmpty == false }
-            .filter { simulated.files[simulated.entries[$0] ?? 0]?.isDirectory == false }.sorted()
+        let paths = simulated.entries.keys.filter {
+            $0.hasPrefix("blocks/") && simulated.content($0)?.count ?? 0 >= least
+        }
+        .filter { simulated.files[simulated.entries[$0] ?? 0]?.isDirectory == false }.sorted()
         guard !paths.isEmpty else { return }
         faulty.insert(disk)
         for _ in 0..<(1 + world.random.next() % 4) {
@@ -581,6 +583,23 @@ final class StoreModel {
                 default: bytes[Int(random.next() % UInt64(bytes.count))] ^= UInt8(1 + random.next() % 255)
                 }
             }
+        }
+    }
+
+    /// A byte changes in these cells of the largest shard of each disk.
+    func damageCells(_ cells: [(disk: String, cell: Int)]) {
+        closeStore()
+        for (disk, cell) in cells {
+            guard let simulated = world.state.disks[disk] else { continue }
+            let paths = simulated.entries.keys.filter { $0.hasPrefix("blocks/") }.sorted()
+            let largest = paths.max { simulated.content($0)?.count ?? 0 < simulated.content($1)?.count ?? 0 }
+            guard let largest else { continue }
+            note("damage in cell \(cell) of \(largest) on \(disk)")
+            world.state.disks[disk]?.corrupt(largest) { bytes in
+                let place = ShardLayout.payloadOffset + cell * Limits.cellBytes + 5
+                if bytes.indices.contains(place) { bytes[place] ^= 1 }
+            }
+            faulty.insert(disk)
         }
     }
 

@@ -61,6 +61,14 @@ public struct Workload: Sendable {
                 for _ in 0..<3 { model.rot("disk-2") }
             }, run: { _ = try $0.repairAll() }),
         Workload(
+            name: "repair of places inside shards",
+            prepare: { model in
+                // Four cells a shard: one is damaged here, two there.
+                try model.write([.put(key("a"), bytes(500_000, seed: 1))])
+                try model.write([.put(key("b"), [1])])
+                model.damageCells([("disk-2", 1), ("disk-4", 0), ("disk-4", 3)])
+            }, run: { _ = try $0.repairAll() }),
+        Workload(
             name: "device replace and repair",
             prepare: { model in
                 try model.write([.put(key("a"), bytes(9_000, seed: 1)), .put(key("b"), bytes(100, seed: 2))])

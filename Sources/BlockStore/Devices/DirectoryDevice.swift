@@ -93,7 +93,8 @@ public final class DirectoryDevice: Device {
         let end = (offset + buffer.count + alignment - 1) / alignment * alignment
         do throws(SystemError) {
             let file = try Files.open(name, in: directory, O_RDONLY | Int32(BS_O_DIRECT))
-            let aligned = Buffer(byteCount: end - start)
+            let aligned = Buffers.direct.take(atLeast: end - start)
+            defer { Buffers.direct.give(aligned) }
             let count = try Files.read(file, at: start, into: aligned.slice(0..<(end - start)))
             let found = max(0, min(count - (offset - start), buffer.count))
             if found > 0 {

@@ -82,9 +82,12 @@ final class DeviceSet: Sendable {
     var outOfService: [DeviceID] { order.filter { device($0) == nil } }
 
     /// Those that may take new shards.
-    var candidates: [Placement.Candidate] {
+    var candidates: [Placement.Candidate] { candidates(expecting: []) }
+
+    /// Those that may take new shards now, or when the `expected` ones are back.
+    func candidates(expecting expected: Set<DeviceID>) -> [Placement.Candidate] {
         all.filter { member in
-            member.state.isInService
+            (member.state.isInService || expected.contains(member.configured.id))
                 && (member.configured.state == .inService || Mutant.isActive(.drainingTakesShards))
         }
         .map(\.candidate)

@@ -83,7 +83,7 @@ final class Engine: Sendable {
 
     /// Header and table of contents of a block, from any sound shard.
     ///
-    /// - Throws: `.lost` when there is none.
+    /// - Throws: `.lost` when there is none, `.unsupported` when a newer version wrote what there is.
     func head(of block: IndexedBlock, to verb: String) throws(StoreError) -> ShardHead {
         var problem: StoreError?
         for row in Set(block.shards.keys).union(block.profile.rows).sorted() {
@@ -97,6 +97,7 @@ final class Engine: Sendable {
                 problem = error
             }
         }
+        if let problem, problem.code == .unsupported { throw problem }
         throw StoreError(
             .lost, "\(verb) block \(block.name)",
             detail: problem.map(\.description) ?? "no shard of it was found on the devices in service")

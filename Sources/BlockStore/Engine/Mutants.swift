@@ -52,6 +52,8 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case drainingTakesShards
     case movedBeforeDurable
     case drainUnconfirmed
+    case damagedCellCopied
+    case endangeredLast
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -252,7 +252,7 @@ struct Opening {
         let oldest = head.block.number.value - min(head.block.number.value, UInt64(Limits.blocksPerCommit))
         var last: BlockName? = BlockName(number: BlockNumber(oldest), id: BlockID(high: 0, low: 0))
         var tenure: WriterTenure?
-        var repairer = BlockRepairer(engine)
+        let repairer = BlockRepairer(engine)
         var repaired = 0
         defer { if repaired > 0 { notices.append("\(repaired) shards that the newest commit lacked were made again") } }
         while true {

@@ -20,6 +20,7 @@ public struct StoreStatus: Sendable {
     /// Shards that their block's profile does not have: what a reshape made and did not say, or said and did not remove.
     public let shardsBeyondProfiles: Int
     public let lostBlocks: Int
+    public let verification: Verification
     /// So many more devices may fail, whichever they are, with every block still readable from those in service; −1 when
     /// some are not now, though they may still read from devices that failed.
     public let lossesSurvivedNow: Int
@@ -66,6 +67,8 @@ extension Store {
         var survived = Int.max
         var table = SurvivalTable()
         let usage = try deviceUsage()
+        var verification = Verification()
+        let now = wallSeconds
         try forEachBlock { block in
             let sound = engine.soundRows(of: block)
             let missing = max(0, Self.wantedShards(block, engine) - sound.count)
@@ -80,6 +83,7 @@ extension Store {
                 lost += 1
             }
             survived = min(survived, losses)
+            verification.look(at: block, now: now)
         }
         guard let state = try engine.index.state() else { throw Index.corrupt("it is empty") }
         let totals = try engine.index.totals()
@@ -96,7 +100,7 @@ extension Store {
                 uniqueBytes: Int(totals.uniquePlainBytes), compressedBytes: Int(totals.chunkStoredBytes),
                 blocks: Int(totals.blocks), shardBytes: Int(totals.shardBytes)),
             protection: histogram.sorted { $0.key < $1.key }.map { (missing: $0.key, blocks: $0.value) },
-            owedShards: owed, shardsBeyondProfiles: beyond, lostBlocks: lost,
+            owedShards: owed, shardsBeyondProfiles: beyond, lostBlocks: lost, verification: verification,
             lossesSurvivedNow: survived == Int.max ? engine.devices.inService.count : survived,
             writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [],
             domainWarnings: configuration.domainWarnings)

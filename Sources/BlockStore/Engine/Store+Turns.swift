@@ -1,6 +1,11 @@
 /// Maintenance takes turns with everybody else: repair, collection, drains and reshapes hold the locks about a
 /// second at a time, so that a nightly put never fails because of them.
 extension Store {
+    /// Whether the locks were held for a turn: work under way is to be finished.
+    var isTurnOver: Bool {
+        environment.clock.monotonicNanoseconds() &- session.withLock(\.openedNanoseconds) >= options.turnNanoseconds
+    }
+
     /// Between two batches of maintenance: gives the locks back for a moment when they were held for a turn.
     ///
     /// Everything that the caller has of the session (engine, tenure, what it read from the index) is then out of
@@ -9,8 +14,7 @@ extension Store {
     /// - Returns: whether the store was opened again.
     /// - Throws: what opening throws; `.locked` when somebody keeps the locks for longer than a command waits.
     func takeTurns() throws(StoreError) -> Bool {
-        let held = environment.clock.monotonicNanoseconds() &- session.withLock(\.openedNanoseconds)
-        guard held >= options.turnNanoseconds else { return false }
+        guard isTurnOver else { return false }
         try reopen(afterNanoseconds: Limits.pauseNanoseconds)
         return true
     }

@@ -6,9 +6,7 @@ struct ChecksumTable: Sendable, Hashable {
     private let seed: CRC32C.Seed
     private(set) var cells: [UInt32]
 
-    static func cellCount(payloadBytes: Int) -> Int { (payloadBytes + Limits.cellBytes - 1) / Limits.cellBytes }
-
-    static func byteCount(payloadBytes: Int) -> Int { 4 * cellCount(payloadBytes: payloadBytes) + 4 }
+    static func byteCount(payloadBytes: Int) -> Int { 4 * Limits.cellCount(payloadBytes: payloadBytes) + 4 }
 
     var cellCount: Int { cells.count }
 
@@ -16,7 +14,7 @@ struct ChecksumTable: Sendable, Hashable {
     init(of payload: UnsafeRawBufferPointer, block: BlockID, row: Row) {
         seed = CRC32C.Seed(block: block, row: row)
         cells = []
-        cells.reserveCapacity(Self.cellCount(payloadBytes: payload.count))
+        cells.reserveCapacity(Limits.cellCount(payloadBytes: payload.count))
         var start = 0
         while start < payload.count {
             let end = min(start + Limits.cellBytes, payload.count)
@@ -29,7 +27,7 @@ struct ChecksumTable: Sendable, Hashable {
     /// - Parameter bytes: as many as the header's payload asks for.
     init(parsing bytes: [UInt8], for header: ShardHeader) throws(FormatError) {
         seed = CRC32C.Seed(block: header.block.id, row: header.row)
-        let count = Self.cellCount(payloadBytes: header.payloadBytes)
+        let count = Limits.cellCount(payloadBytes: header.payloadBytes)
         let seed = self.seed
         cells = try bytes.withBytes { raw throws(FormatError) in
             var cursor = ByteCursor(raw)

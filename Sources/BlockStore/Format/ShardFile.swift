@@ -5,6 +5,7 @@ struct ShardFile: @unchecked Sendable {
     private let header: [UInt8]
     private let payload: UnsafeRawBufferPointer
     private let tail: [UInt8]
+    let checksums: ChecksumTable
 
     /// - Parameter contents: the encoded table of contents, as digested in `header`.
     /// - Precondition: `payload.count == header.payloadBytes`.
@@ -12,9 +13,8 @@ struct ShardFile: @unchecked Sendable {
         precondition(payload.count == header.payloadBytes && contents.count == header.tableOfContentsBytes)
         self.header = header.encode()
         self.payload = payload
-        tail =
-            ChecksumTable(of: payload, block: header.block.id, row: header.row).encode() + contents
-            + ShardFooter.encode(for: header)
+        checksums = ChecksumTable(of: payload, block: header.block.id, row: header.row)
+        tail = checksums.encode() + contents + ShardFooter.encode(for: header)
     }
 
     /// The whole file, in order.

@@ -6,14 +6,6 @@ import Erasure
 /// This is the slow, sure path: a healthy get reads a chunk's stored bytes directly and checks the
 /// digest. Use from one thread.
 struct BlockReader {
-    /// A shard whose header and checksum table were found sound.
-    private struct OpenShard {
-        let device: any Device
-        let header: ShardHeader
-        let layout: ShardLayout
-        let table: ChecksumTable
-    }
-
     let engine: Engine
     let block: IndexedBlock
     /// Rows that must not be used: known or suspected to be wrong.
@@ -39,8 +31,6 @@ struct BlockReader {
     }
 
     var columns: Range<Int> { block.firstColumn..<(block.firstColumn + block.columnCount) }
-
-    private var cellCount: Int { (block.shardPayloadBytes + Limits.cellBytes - 1) / Limits.cellBytes }
 
     /// Fills `buffer` with the payload bytes from `offset` on.
     ///
@@ -75,6 +65,7 @@ struct BlockReader {
     /// Fills `payload` with all data shards end to end: `columnCount · shardPayloadBytes` bytes.
     mutating func readAll(into payload: UnsafeMutableRawBufferPointer) throws(StoreError) {
         let stride = 16  // 1 MiB of each shard at a time
+        let cellCount = Limits.cellCount(payloadBytes: block.shardPayloadBytes)
         for column in 0..<block.columnCount {
             var cell = 0
             while cell < cellCount {
@@ -140,9 +131,7 @@ struct BlockReader {
             guard !unusable.contains(copy) else { continue }
             do throws(StoreError) {
                 let shard = try openShard(copy)
-                try ShardReader.cells(
-                    cells, of: shard.header, shard.layout, checkedBy: shard.table, name, on: shard.device,
-                    into: buffer, from: source)
+                try shard.read(cells, into: buffer)
                 return true
             } catch {
                 problems[row] = error.description
@@ -164,15 +153,7 @@ struct BlockReader {
         guard let device = engine.devices.readable(copy.device) else {
             throw StoreError(.notFound, "read shard \(name)", detail: "its device is away")
         }
-        let (header, layout) = try ShardReader.header(of: name, on: device, storeID: engine.storeID, from: source)
-        guard header.block == block.name, header.columnCount == block.columnCount,
-            header.firstColumn == block.firstColumn, header.payloadBytes == block.shardPayloadBytes
-        else {
-            throw StoreError(
-                .corrupt, "read shard \(name)", at: device.place, detail: "its header is of another block")
-        }
-        let table = try ShardReader.checksums(of: header, layout, name, on: device, from: source)
-        let shard = OpenShard(device: device, header: header, layout: layout, table: table)
+        let shard = try OpenShard(copy.row, of: block, on: device, storeID: engine.storeID, from: source)
         open[copy] = shard
         return shard
     }

@@ -127,7 +127,7 @@ enum ShardReader {
         }
     }
 
-    private static func footer(
+    static func footer(
         of header: ShardHeader, _ layout: ShardLayout, _ shard: ShardName, on device: any Device,
         from source: ReadSource
     ) throws(StoreError) {
@@ -167,6 +167,8 @@ enum ShardReader {
 enum Buffers {
     /// 4 MiB.
     static let scratch = BufferPool(byteCount: 64 * Limits.cellBytes, kept: 8)
+    /// As much, wherever it begins within a page.
+    static let direct = BufferPool(byteCount: 64 * Limits.cellBytes + 8192, kept: 8)
 }
 
 /// Hashing and compression states shared by the process.

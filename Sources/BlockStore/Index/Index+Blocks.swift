@@ -100,6 +100,15 @@ extension Index {
         }
     }
 
+    /// Records that all shards of these blocks were read.
+    func noteVerified(_ blocks: [IndexedBlock], at seconds: UInt64) throws(StoreError) {
+        let names = Dictionary(blocks.map { ($0.ref, $0.name) }, uniquingKeysWith: { first, _ in first })
+        try change(blocks.map(\.ref)) { block in
+            // The index may have been made anew meanwhile.
+            if names[block.ref] == block.name { block.verifiedSeconds = seconds }
+        }
+    }
+
     private func change(_ refs: [BlockRef], _ body: (inout IndexedBlock) -> Void) throws(StoreError) {
         try write { connection throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
@@ -185,6 +194,7 @@ extension Index {
         writer.append(UInt8(block.isUnknown ? 1 : 0))
         writer.append(UInt32(block.shardPayloadBytes))
         writer.append(block.payloadBytes)
+        writer.append(block.verifiedSeconds)
         writer.append(UInt16(block.shards.count))
         for (row, device) in block.shards.sorted(by: { $0.key < $1.key }) {
             writer.append(row.encoded)
@@ -208,6 +218,7 @@ extension Index {
             let isUnknown = try cursor.next(UInt8.self, "flags") != 0
             let shardPayloadBytes = try cursor.nextCount("payload", maximum: Limits.shardPayloadBytes)
             let payloadBytes = try cursor.next(UInt64.self, "payload")
+            let verifiedSeconds = try cursor.next(UInt64.self, "verified")
             guard columnCount >= 1, firstColumn + columnCount <= CodingMatrix.dataColumns else {
                 throw .invalid("columns")
             }
@@ -227,7 +238,8 @@ extension Index {
                 ref: ref, name: name, commit: commit, profile: profile, profileRecord: profileRecord,
                 columnCount: columnCount,
                 firstColumn: firstColumn, shardPayloadBytes: shardPayloadBytes, payloadBytes: payloadBytes,
-                leastShards: leastShards, isUnknown: isUnknown, shards: shards, damaged: damaged)
+                leastShards: leastShards, isUnknown: isUnknown, shards: shards, damaged: damaged,
+                verifiedSeconds: verifiedSeconds)
         }
     }
 }

@@ -71,6 +71,9 @@ struct IndexedBlock: Sendable, Hashable {
     var shards: [Row: DeviceID]
     /// Rows known to be damaged or missing where they should be.
     var damaged: Set<Row>
+    /// When all shards of it were last read from the medium, in seconds since 1970 by the clock of who did; 0 for never.
+    /// Of this index alone: a new one knows of no time.
+    var verifiedSeconds: UInt64 = 0
 
     var columns: Range<Int> { firstColumn..<(firstColumn + columnCount) }
 

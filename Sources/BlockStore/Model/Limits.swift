@@ -23,12 +23,21 @@ enum Limits {
     static let collectedBlocks = 2048
     /// Whoever closes a store that has more small blocks than this merges some.
     static let smallBlocks = 1024
+    /// Repaired side by side: some read while others are written.
+    static let blocksInRepair = 4
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 
     static let largestShardBytes = 8 << 20
     /// No block's payload is longer, whatever its profile.
     static let blockPayloadBytes = 32 << 20
+
+    static func cellCount(payloadBytes: Int) -> Int { (payloadBytes + cellBytes - 1) / cellBytes }
+
+    /// How long `cells` of a shard's payload are together: the last of all may be short.
+    static func bytes(ofCells cells: Range<Int>, payloadBytes: Int) -> Int {
+        min(cells.upperBound * cellBytes, payloadBytes) - cells.lowerBound * cellBytes
+    }
 
     /// Shard payload of a full block with `columns` data columns.
     static func fullShardBytes(columns: Int) -> Int {

@@ -122,7 +122,7 @@ struct ShardMover {
         // What cannot be had because its device is away is not damaged: the device may return.
         if engine.devices.device(source) != nil { try engine.index.markDamaged([(block.ref, row)]) }
         guard let known = try engine.index.block(block.ref) else { return }
-        var repairer = BlockRepairer(engine)
+        let repairer = BlockRepairer(engine)
         let repair = repairer.repair(known, preferring: [row: target])
         // Made again, or found where nobody expected it.
         guard let now = try engine.index.block(block.ref), !now.damaged.contains(row), let place = now.shards[row],

@@ -1,35 +1,40 @@
 import Erasure
 
-/// Makes the missing and damaged shards of one block again (design law 6): every source cell is checked
-/// against its own checksum and the rebuilt payload against the chunks' checksums before anything is
-/// written, and what was written is read back from the medium before it counts.
-///
-/// Use from one thread, under the writer lock.
+/// Decides what is to be repaired of a block, and where it goes; `BlockRepair` does it.
 struct BlockRepairer {
-    struct Outcome: Sendable {
-        /// Shards made again and read back.
-        var repaired: [(row: Row, device: DeviceID)] = []
-        var writtenBytes: UInt64 = 0
-        /// Rows that have no place: too few devices.
-        var owed: [Row] = []
-        /// Too much is gone: the block cannot be read in full.
-        var isLost = false
-        var errors: [String] = []
+    private let engine: Engine
+    /// Devices that are not in service and will be: a look ahead counts on them.
+    private let expected: Set<DeviceID>
+
+    init(_ engine: Engine, expecting expected: Set<DeviceID> = []) {
+        self.engine = engine
+        self.expected = expected
     }
 
-    private let engine: Engine
-
-    init(_ engine: Engine) { self.engine = engine }
+    /// Repairs one block on the calling thread, which may be a lane's: nothing is waited for. Under the writer lock.
+    ///
+    /// - Parameter preferring: where rows should go, if that may be.
+    func repair(_ block: IndexedBlock, preferring preferred: [Row: DeviceID] = [:]) -> BlockRepair.Outcome {
+        let repair = BlockRepair(
+            engine, block, BlockRepair.Memory(engine), on: InlineExecutor(), preferring: preferred)
+        repair.start()
+        return repair.outcome
+    }
 
     /// What is missing of `block`, given what is known and what a look at the devices shows.
     func missingRows(of block: IndexedBlock) -> [Row] {
         if Mutant.isActive(.missingRowOverlooked) { return block.damaged.sorted() }
+        let counted = presentRows(of: block)
+        return block.profile.rows.filter { counted[$0] == nil }
+    }
+
+    /// Rows that are there and count, with their devices.
+    func presentRows(of block: IndexedBlock) -> [Row: DeviceID] {
         let present = block.profile.rows.reduce(into: [Row: DeviceID]()) { present, row in
             guard !block.damaged.contains(row), let id = block.shards[row] else { return }
             if has(ShardName(block.name, row), id) { present[row] = id }
         }
-        let counted = Protection.onDistinctDevices(present)
-        return block.profile.rows.filter { counted[$0] == nil }
+        return Protection.onDistinctDevices(present)
     }
 
     private func has(_ shard: ShardName, _ id: DeviceID) -> Bool {
@@ -46,7 +51,7 @@ struct BlockRepairer {
     }
 
     /// Sound shards of `missing` rows that are on other devices than the index knows, none of which holds another row.
-    private func elsewhere(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
+    func elsewhere(_ missing: [Row], of block: IndexedBlock) -> [Row: DeviceID] {
         var taken = holders(of: block, but: missing)
         var found: [Row: DeviceID] = [:]
         for row in missing {
@@ -64,46 +69,32 @@ struct BlockRepairer {
         return found
     }
 
-    /// - Parameter preferring: where rows should go, if that may be.
-    mutating func repair(_ known: IndexedBlock, preferring preferred: [Row: DeviceID] = [:]) -> Outcome {
-        var outcome = Outcome()
-        var block = known
-        var missing = missingRows(of: block)
-        do throws(StoreError) {
-            let moved = elsewhere(missing, of: block)
-            if !moved.isEmpty {
-                try engine.index.setShards(moved.sorted { $0.key < $1.key }.map { (block.ref, $0.key, $0.value) })
-            }
-            block.shards.merge(moved) { $1 }
-            block.damaged.subtract(moved.keys)
-            missing.removeAll { moved[$0] != nil }
-        } catch {
-            outcome.errors.append(error.description)
+    /// Where each missing row goes: back where it was when that device is in service, else to one that
+    /// holds no shard of the block.
+    func place(
+        _ missing: [Row], of block: IndexedBlock, preferring preferred: [Row: DeviceID] = [:]
+    ) -> [Row: DeviceID] {
+        var places: [Row: DeviceID] = [:]
+        var taken = holders(of: block, but: missing)
+        let candidates = engine.devices.candidates(expecting: expected)
+        for row in missing {
+            guard let id = preferred[row] ?? block.shards[row], !taken.contains(id),
+                candidates.contains(where: { $0.id == id })
+            else { continue }
+            places[row] = id
+            taken.insert(id)
         }
-        let places = place(missing, of: block, preferring: preferred)
-        outcome.owed = missing.filter { places[$0] == nil }
-        // Nothing to read where nothing can be written.
-        guard !places.isEmpty else { return outcome }
-        do throws(StoreError) {
-            let contents = try engine.head(of: block, to: "repair")
-            let shardBytes = block.shardPayloadBytes
-            let payload = shardBytes > 0 ? engine.blockBuffers.take(atLeast: shardBytes * block.columnCount) : nil
-            defer { if let payload { engine.blockBuffers.give(payload) } }
-            if let payload { try load(block, contents, into: payload.slice(0..<(shardBytes * block.columnCount))) }
-            try write(places, of: block, contents, payload, &outcome)
-        } catch {
-            if error.code == .lost {
-                outcome.isLost = true
-                engine.remember(
-                    missing.map {
-                        DamagedShard(block: block.ref, name: block.name, row: $0, problem: "it is not there")
-                    })
-            }
-            outcome.errors.append(error.description)
-        }
-        return outcome
+        let homeless = missing.filter { places[$0] == nil }
+        let free = candidates.filter { !taken.contains($0.id) }
+        let occupied = taken.compactMap { engine.devices[$0]?.configured.domain }
+        let chosen = Placement.choose(homeless.count, for: block.name.id, among: free, occupied: occupied)
+        for (row, id) in zip(homeless, chosen) { places[row] = id }
+        return places
     }
+}
 
+/// Whole blocks, for who changes their code.
+extension BlockRepairer {
     /// Reads all data, rebuilt where needed, and proves it by the chunks' checksums. When cells agree and
     /// chunks do not, sources are excluded one by one.
     func load(
@@ -143,75 +134,5 @@ struct BlockRepairer {
         guard contents.payloadBytes <= UInt64(payload.count) else { return false }
         // Padding is zero: a repaired shard is byte-identical.
         return payload[Int(contents.payloadBytes)...].allSatisfy { $0 == 0 }
-    }
-
-    private func write(
-        _ places: [Row: DeviceID], of block: IndexedBlock, _ head: ShardHead, _ payload: Buffer?,
-        _ outcome: inout Outcome
-    ) throws(StoreError) {
-        let shardBytes = block.shardPayloadBytes
-        let rows = places.keys.sorted()
-        let parityRows = rows.filter(\.isParity)
-        let parity = shardBytes > 0 && !parityRows.isEmpty ? Buffer(byteCount: shardBytes * parityRows.count) : nil
-        func part(_ buffer: Buffer, _ index: Int) -> UnsafeMutableRawBufferPointer {
-            buffer.slice((index * shardBytes)..<((index + 1) * shardBytes))
-        }
-        if let payload, let parity {
-            Encoder(parity: parityRows, columns: block.columns).encode(
-                (0..<block.columnCount).map { part(payload, $0) }, into: parityRows.indices.map { part(parity, $0) },
-                byteCount: shardBytes)
-        }
-        for row in rows {
-            guard let id = places[row], engine.devices.device(id) != nil else {
-                outcome.owed.append(row)
-                continue
-            }
-            var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-            if let payload, case .data(let column) = row {
-                bytes = UnsafeRawBufferPointer(part(payload, column - block.firstColumn))
-            } else if let parity, let index = parityRows.firstIndex(of: row) {
-                bytes = UnsafeRawBufferPointer(part(parity, index))
-            }
-            let header = ShardHeader(
-                storeID: engine.storeID, block: block.name, columnCount: block.columnCount,
-                firstColumn: block.firstColumn, row: row, payloadBytes: shardBytes,
-                tableOfContentsBytes: head.contentsBytes.count, tableOfContentsDigest: head.header.tableOfContentsDigest
-            )
-            let file = ShardFile(header: header, payload: bytes, contents: head.contentsBytes)
-            let name = ShardName(block.name, row)
-            if let problem = engine.write(
-                file, as: name, on: id, isReadBack: !Mutant.isActive(.repairNotReadBack))
-            {
-                outcome.errors.append(problem.description)
-                outcome.owed.append(row)
-                continue
-            }
-            outcome.repaired.append((row, id))
-            outcome.writtenBytes += UInt64(ShardLayout(header).byteCount)
-        }
-        try engine.index.setShards(outcome.repaired.map { (block.ref, $0.row, $0.device) })
-    }
-
-    /// Where each missing row goes: back where it was when that device is in service, else to one that
-    /// holds no shard of the block.
-    private func place(
-        _ missing: [Row], of block: IndexedBlock, preferring preferred: [Row: DeviceID] = [:]
-    ) -> [Row: DeviceID] {
-        var places: [Row: DeviceID] = [:]
-        var taken = holders(of: block, but: missing)
-        let candidates = engine.devices.candidates
-        for row in missing {
-            guard let id = preferred[row] ?? block.shards[row], !taken.contains(id),
-                candidates.contains(where: { $0.id == id })
-            else { continue }
-            places[row] = id
-            taken.insert(id)
-        }
-        let homeless = missing.filter { places[$0] == nil }
-        let free = candidates.filter { !taken.contains($0.id) }
-        let occupied = taken.compactMap { engine.devices[$0]?.configured.domain }
-        let chosen = Placement.choose(homeless.count, for: block.name.id, among: free, occupied: occupied)
-        for (row, id) in zip(homeless, chosen) { places[row] = id }
-        return places
     }
 }

@@ -9,8 +9,13 @@ extension Engine {
         }
         do throws(StoreError) {
             let staged = try file.withPieces { pieces throws(StoreError) in try device.stage(pieces, as: name) }
-            try device.sync([staged])
-            try device.name([staged], replacing: true)
+            do throws(StoreError) {
+                try device.sync([staged])
+                try device.name([staged], replacing: true)
+            } catch {
+                device.discard([staged])
+                throw error
+            }
             if isReadBack { try requireSound(name, on: device) }
             return nil
         } catch {

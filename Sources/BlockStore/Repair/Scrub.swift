@@ -16,51 +16,110 @@ public struct ScrubReport: Sendable {
     public var problems: [ShardProblem] = []
     /// Shards that could not be looked at because their device is out of service.
     public var unreachable = 0
+    /// Blocks that were read lately and were passed over.
+    public var skippedBlocks = 0
     public var lostBlocks: [BlockName] = []
     public var lostKeys: [Key] = []
     public var repair: RepairReport?
     public var seconds = 0.0
 
     public init() {}
+
+    /// The repair that followed: what is lost is what it could not mend.
+    public mutating func add(_ repair: RepairReport) {
+        self.repair = repair
+        lostBlocks = repair.lostBlocks
+        lostKeys = repair.lostKeys
+    }
+}
+
+public struct ScrubOptions: Sendable {
+    /// Blocks that were read whole more lately than this are passed over.
+    public var olderThanSeconds: Double?
+    /// So many bytes are read in a second, at most; nil for no limit.
+    public var bytesPerSecond: Int?
+
+    public init(olderThanSeconds: Double? = nil, bytesPerSecond: Int? = nil) {
+        self.olderThanSeconds = olderThanSeconds
+        self.bytesPerSecond = bytesPerSecond
+    }
+}
+
+/// What a scrub would read.
+public struct ScrubPreview: Sendable {
+    public let blocks: Int
+    public let bytes: UInt64
+    public let skippedBlocks: Int
+    public let verification: Verification
 }
 
 extension Store {
-    /// Reads every shard from the medium and checks every byte of it; remembers what is bad. With
-    /// `repairing` (which needs `.write`) repairs it afterwards.
+    /// Reads every shard from the medium and checks every byte of it, what waits longest first; remembers what is bad, and when it
+    /// was read: one that was cut off goes on where it was. With `repairing` (which needs `.write`) repairs it afterwards; to keep
+    /// nobody from writing, scrub with a store opened for reading and repair with another.
     ///
     /// - Throws: `.indexDamaged` before anything is read, when the index does not hold together.
-    public func scrub(repairing: Bool = false, progress: ProgressHandler? = nil) throws(StoreError) -> ScrubReport {
-        let start = environment.clock.monotonicNanoseconds()
+    public func scrub(
+        _ options: ScrubOptions = ScrubOptions(), repairing: Bool = false, progress: ProgressHandler? = nil
+    ) throws(StoreError) -> ScrubReport {
+        let clock = environment.clock
+        let start = clock.monotonicNanoseconds()
         var report = ScrubReport()
         let engine = self.engine
         // What the index hides would not be looked at.
         try engine.index.check()
-        let total = try engine.index.totals()
-        var last: BlockName?
-        var done = 0
-        while true {
-            let page = try engine.index.blocks(after: last, limit: 64)
-            guard let end = page.last else { break }
-            last = end.name
-            for block in page {
-                try scrub(block, engine, &report)
-                done += 1
-                progress?(
-                    Progress(
-                        phase: "reading shards", doneBytes: report.bytes, totalBytes: UInt64(max(0, total.shardBytes)),
-                        doneItems: done, totalItems: Int(total.blocks)))
-            }
+        let queue = try scrubQueue(options)
+        report.skippedBlocks = queue.skippedBlocks
+        var limiter = RateLimiter(clock, bytesPerSecond: options.bytesPerSecond)
+        var verified: [IndexedBlock] = []
+        var noted = start
+        func note() {
+            // It is a cache: that this cannot be written down costs another reading.
+            try? engine.index.noteVerified(verified, at: wallSeconds)
+            verified = []
+            noted = clock.monotonicNanoseconds()
         }
+        for (number, entry) in queue.entries.enumerated() {
+            let pause = limiter.pauseNanoseconds
+            if pause > 0 { clock.sleep(nanoseconds: pause) }
+            guard let block = try engine.index.block(named: entry.name) else { continue }
+            limiter.spend(entry.bytes)
+            let unreachable = report.unreachable
+            try scrub(block, engine, &report)
+            if report.unreachable == unreachable { verified.append(block) }
+            if clock.monotonicNanoseconds() &- noted >= Limits.turnNanoseconds { note() }
+            progress?(
+                Progress(
+                    phase: "reading shards", doneBytes: report.bytes, totalBytes: queue.bytes, doneItems: number + 1,
+                    totalItems: queue.entries.count))
+        }
+        note()
         if repairing {
-            report.repair = try repair(progress: progress)
-            report.lostBlocks = report.repair?.lostBlocks ?? []
-            report.lostKeys = report.repair?.lostKeys ?? []
+            report.add(try repair(RepairOptions(bytesPerSecond: options.bytesPerSecond), progress: progress))
         } else if !report.lostBlocks.isEmpty {
             report.lostKeys = try LossFinder(engine, losing: Set(report.lostBlocks)).keys()
         }
-        report.seconds = Double(environment.clock.monotonicNanoseconds() &- start) / 1e9
+        report.seconds = Double(clock.monotonicNanoseconds() &- start) / 1e9
         return report
     }
+
+    /// Looks at what `scrub` would read.
+    public func previewScrub(_ options: ScrubOptions) throws(StoreError) -> ScrubPreview {
+        let queue = try scrubQueue(options)
+        return ScrubPreview(
+            blocks: queue.entries.count, bytes: queue.bytes, skippedBlocks: queue.skippedBlocks,
+            verification: queue.verification)
+    }
+
+    private func scrubQueue(_ options: ScrubOptions) throws(StoreError) -> ScrubQueue {
+        var queue = ScrubQueue(now: wallSeconds, options.olderThanSeconds)
+        try forEachBlock { queue.look(at: $0) }
+        queue.sort()
+        return queue
+    }
+
+    /// For people, and to tell what was read lately. Before 1970 nothing was.
+    var wallSeconds: UInt64 { UInt64(max(0, environment.clock.wallNanoseconds() / 1_000_000_000)) }
 
     private func scrub(_ block: IndexedBlock, _ engine: Engine, _ report: inout ScrubReport) throws(StoreError) {
         var jobs: [(Row, DeviceID, Job<String?>)] = []
@@ -105,6 +164,10 @@ extension Store {
             // A device that failed has not answered: that says nothing of what it holds.
             guard engine.devices.device(id) != nil else {
                 report.unreachable += 1
+                continue
+            }
+            // Collected meanwhile, or moved: nothing is wrong with it where it is not any more.
+            guard let now = try engine.index.block(named: block.name), now.shards[row] == block.shards[row] else {
                 continue
             }
             // A copy elsewhere may be sound all the same.

@@ -148,7 +148,9 @@ enum CommandTable {
             examples: ["bsctl device set disk-2 --domain host-1", "bsctl device set disk-2 --weight 4000"],
             run: DeviceCommands.set),
         Command(
-            "repair", "make lost and damaged shards again", synopsis: ["bsctl repair"], operands: 0...0,
+            "repair", "make lost and damaged shards again, the most endangered blocks first",
+            synopsis: ["bsctl repair [--rate SIZE] [--dry-run]"], options: [Options.rate, Options.dryRun],
+            operands: 0...0, examples: ["bsctl repair --dry-run", "bsctl repair --rate 50MB"],
             run: RepairCommands.repair),
         Command(
             "reshape", "change how blocks that are there are coded, in place; or finish what was interrupted",
@@ -158,8 +160,10 @@ enum CommandTable {
                 "bsctl reshape --profile rs:4+3 --dry-run", "bsctl reshape --profile lrc:12+2+2", "bsctl reshape",
             ], run: ReshapeCommands.reshape),
         Command(
-            "scrub", "read and check every byte of every shard", synopsis: ["bsctl scrub [--repair]"],
-            options: [Options.repair], operands: 0...0, run: RepairCommands.scrub),
+            "scrub", "read and check every byte of every shard, what waits longest first",
+            synopsis: ["bsctl scrub [--older-than TIME] [--rate SIZE] [--repair] [--dry-run]"],
+            options: [Options.olderThan, Options.rate, Options.repair, Options.dryRun], operands: 0...0,
+            examples: ["bsctl scrub", "bsctl scrub --older-than 30d --rate 50MB --repair"], run: RepairCommands.scrub),
         Command(
             "collect", "free what no version needs, and merge small blocks",
             synopsis: ["bsctl collect [--full] [--max-bytes SIZE] [--dry-run]"],

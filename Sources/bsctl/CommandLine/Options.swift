@@ -73,6 +73,10 @@ enum Options {
         "max-bytes", "SIZE", .size(1 << 20...1 << 50), "stop when so much was copied; the next run goes on")
 
     static let repair = Option("repair", "and repair what is bad")
+    static let olderThan = Option(
+        "older-than", "TIME", .duration, "only what was not read for so long, such as 30d, 12h or 45m")
+    static let rate = Option(
+        "rate", "SIZE", .size(1 << 10...1 << 40), "read and write at most so many bytes a second, such as 50MB")
     static let abandon = Option("abandon", "say goodbye to what may have been acknowledged and cannot be read")
 
     static let lossCount = Option("count", "N", .count(1...1024), "so many devices, at random")

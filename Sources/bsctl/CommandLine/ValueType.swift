@@ -113,6 +113,20 @@ extension ValueType<Double> {
     }
 }
 
+extension ValueType<Double> {
+    /// A length of time in seconds: "30d", "12h", "45m", "90s".
+    static var duration: Self {
+        ValueType { bytes throws(UsageError) in
+            let text = try utf8(bytes)
+            let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800]
+            guard let factor = text.last.flatMap({ units[$0] }), let value = UInt32(text.dropLast()) else {
+                throw UsageError(description: "expected a length of time such as 30d, 12h, 45m or 90s")
+            }
+            return Double(value) * factor
+        }
+    }
+}
+
 extension ValueType<Profile> {
     static var profile: Self {
         ValueType { bytes throws(UsageError) in

@@ -4,14 +4,15 @@ import Erasure
 /// repair, scrub, index rebuild and recover.
 enum RepairCommands {
     static func repair(_ invocation: Invocation) throws -> ExitCode {
-        try Opening.withStore(invocation, .write) { store in
+        if invocation.has(Options.dryRun) { return try previewRepair(invocation) }
+        return try Opening.withStore(invocation, .write) { store in
             let progress = ProgressLine(invocation)
-            let report = try store.repair(progress: progress.handler)
+            let report = try store.repair(options(invocation), progress: progress.handler)
             progress.clear()
             if invocation.has(Options.json) {
-                Terminal.print(JSON.fields(fields(report)).text)
+                Terminal.print(JSON.object(RepairText.fields(report)))
             } else if !invocation.has(Options.quiet) {
-                for line in text(report) { Terminal.print(line) }
+                for line in RepairText.lines(report) { Terminal.print(line) }
             }
             adviseReplacing(store)
             return tell(report)
@@ -19,34 +20,95 @@ enum RepairCommands {
     }
 
     static func scrub(_ invocation: Invocation) throws -> ExitCode {
-        let repairs = invocation.has(Options.repair)
-        return try Opening.withStore(invocation, repairs ? .write : .read) { store in
-            let progress = ProgressLine(invocation)
-            let report = try store.scrub(repairing: repairs, progress: progress.handler)
-            progress.clear()
+        if invocation.has(Options.dryRun) { return try previewScrub(invocation) }
+        let progress = ProgressLine(invocation)
+        var report = ScrubReport()
+        var told: [String] = []
+        _ = try Opening.withStore(invocation, .read) { store in
+            told = store.notices
+            report = try store.scrub(scrubOptions(invocation), progress: progress.handler)
+            return .done
+        }
+        // Nobody who writes waits for the reading.
+        if invocation.has(Options.repair) {
+            _ = try Opening.withStore(invocation, .write, tellsNotices: false) { store in
+                for notice in store.notices where !told.contains(notice) { Terminal.warning(notice) }
+                report.add(try store.repair(options(invocation), progress: progress.handler))
+                return .done
+            }
+        }
+        progress.clear()
+        return tell(report, invocation)
+    }
+
+    private static func scrubOptions(_ invocation: Invocation) -> ScrubOptions {
+        ScrubOptions(
+            olderThanSeconds: invocation[Options.olderThan], bytesPerSecond: invocation[Options.rate])
+    }
+
+    private static func previewScrub(_ invocation: Invocation) throws -> ExitCode {
+        try Opening.withStore(invocation, .read) { store in
+            let preview = try store.previewScrub(scrubOptions(invocation))
             if invocation.has(Options.json) {
-                Terminal.print(json(report))
-            } else if !invocation.has(Options.quiet) {
                 Terminal.print(
-                    "\(report.shards) shards read from the medium, \(Size.text(report.bytes)) in "
-                        + "\(Size.decimals(report.seconds, 1)) s: \(report.problems.count) damaged or missing")
-                for problem in report.problems {
-                    Terminal.print(
-                        "  block \(problem.block) row \(problem.row.name) on \(problem.device): \(problem.problem)")
-                }
-                if report.unreachable > 0 {
-                    Terminal.print("\(report.unreachable) shards belong to devices out of service")
-                }
-                if let repair = report.repair { for line in text(repair) { Terminal.print(line) } }
+                    JSON.object([
+                        ("blocks", .integer(preview.blocks)), ("bytes", .unsigned(preview.bytes)),
+                        ("skippedBlocks", .integer(preview.skippedBlocks)),
+                        ("neverVerifiedBlocks", .integer(preview.verification.neverBlocks)),
+                        ("oldestVerifiedSeconds", preview.verification.oldestSeconds.map { .unsigned($0) } ?? .null),
+                    ]))
+            } else {
+                let skipped = preview.skippedBlocks > 0 ? "; \(preview.skippedBlocks) were read lately" : ""
+                Terminal.print(
+                    "\(preview.blocks) blocks would be read, \(Size.text(preview.bytes))\(skipped); "
+                        + "\(preview.verification.neverBlocks) were never read")
             }
-            for key in report.lostKeys { Terminal.error("lost: ", key) }
-            if !report.lostBlocks.isEmpty { return .lost }
-            if let repair = report.repair {
-                // Damage was found, even where it is mended now.
-                let outcome = tell(repair)
-                return outcome == .done && !report.problems.isEmpty ? .degraded : outcome
+            return .done
+        }
+    }
+
+    private static func tell(_ report: ScrubReport, _ invocation: Invocation) -> ExitCode {
+        if invocation.has(Options.json) {
+            Terminal.print(json(report))
+        } else if !invocation.has(Options.quiet) {
+            Terminal.print(
+                "\(report.shards) shards read from the medium, \(Size.text(report.bytes)) in "
+                    + "\(Size.decimals(report.seconds, 1)) s: \(report.problems.count) damaged or missing")
+            for problem in report.problems {
+                Terminal.print(
+                    "  block \(problem.block) row \(problem.row.name) on \(problem.device): \(problem.problem)")
             }
-            return report.problems.isEmpty && report.unreachable == 0 ? .done : .degraded
+            if report.skippedBlocks > 0 { Terminal.print("\(report.skippedBlocks) blocks were read lately") }
+            if report.unreachable > 0 {
+                Terminal.print("\(report.unreachable) shards belong to devices out of service")
+            }
+            if let repair = report.repair { for line in RepairText.lines(repair) { Terminal.print(line) } }
+        }
+        for key in report.lostKeys { Terminal.error("lost: ", key) }
+        if !report.lostBlocks.isEmpty { return .lost }
+        if let repair = report.repair {
+            // Damage was found, even where it is mended now.
+            let outcome = tell(repair)
+            return outcome == .done && !report.problems.isEmpty ? .degraded : outcome
+        }
+        return report.problems.isEmpty && report.unreachable == 0 ? .done : .degraded
+    }
+
+    private static func options(_ invocation: Invocation) -> RepairOptions {
+        RepairOptions(bytesPerSecond: invocation[Options.rate])
+    }
+
+    private static func previewRepair(_ invocation: Invocation) throws -> ExitCode {
+        try Opening.withStore(invocation, .read) { store in
+            let preview = try store.previewRepair()
+            if invocation.has(Options.json) {
+                Terminal.print(JSON.object(RepairText.fields(preview)))
+            } else {
+                for line in RepairText.lines(preview) { Terminal.print(line) }
+            }
+            for key in preview.lostKeys { Terminal.error("would be lost: ", key) }
+            if !preview.lostBlocks.isEmpty { return .lost }
+            return preview.missingShards == 0 ? .done : .degraded
         }
     }
 
@@ -119,36 +181,10 @@ enum RepairCommands {
     /// Complaints on standard error, and the exit code.
     private static func tell(_ report: RepairReport) -> ExitCode {
         for error in report.errors.prefix(20) { Terminal.warning(error) }
+        if report.errorCount > 20 { Terminal.warning("and \(report.errorCount - 20) more errors: --json lists them") }
         for key in report.lostKeys { Terminal.error("lost: ", key) }
         if !report.lostBlocks.isEmpty { return .lost }
         return report.owedShards == 0 && report.errors.isEmpty ? .done : .degraded
-    }
-
-    private static func text(_ report: RepairReport) -> [String] {
-        var lines: [String] = []
-        for label in report.replacedDevices { lines.append("\(label) was put back, empty") }
-        lines.append(
-            "\(report.checkedBlocks) blocks checked, \(report.repairedShards) shards made again and read back, "
-                + "\(Size.text(report.writtenBytes)) in \(Size.decimals(report.seconds, 1)) s")
-        if report.owedShards > 0 {
-            lines.append("\(report.owedShards) shards are still owed: too few devices; see bsctl status")
-        }
-        if !report.lostBlocks.isEmpty {
-            lines.append(
-                "\(report.lostBlocks.count) blocks are lost; the keys that need them are named, everything else reads")
-        }
-        return lines
-    }
-
-    private static func fields(_ report: RepairReport) -> [(String, JSON)] {
-        [
-            ("checkedBlocks", .integer(report.checkedBlocks)), ("repairedShards", .integer(report.repairedShards)),
-            ("writtenBytes", .unsigned(report.writtenBytes)), ("owedShards", .integer(report.owedShards)),
-            ("lostBlocks", .array(report.lostBlocks.map { .string($0.description) })),
-            ("lostKeys", JSON.keys(report.lostKeys)),
-            ("replacedDevices", .array(report.replacedDevices.map { .string($0) })),
-            ("errors", .array(report.errors.map { .string($0) })), ("seconds", .number(report.seconds)),
-        ]
     }
 
     private static func json(_ report: ScrubReport) -> String {
@@ -164,10 +200,11 @@ enum RepairCommands {
                         ])
                     })
             ),
-            ("unreachable", .integer(report.unreachable)),
+            ("unreachable", .integer(report.unreachable)), ("skippedBlocks", .integer(report.skippedBlocks)),
             ("lostBlocks", .array(report.lostBlocks.map { .string($0.description) })),
             ("lostKeys", JSON.keys(report.lostKeys)),
-            ("repair", report.repair.map { .fields(fields($0)) } ?? .null), ("seconds", .number(report.seconds)),
+            ("repair", report.repair.map { .fields(RepairText.fields($0)) } ?? .null),
+            ("seconds", .number(report.seconds)),
         ])
     }
 }

@@ -50,6 +50,8 @@ enum StatusCommands {
             ("owedShards", .integer(status.owedShards)),
             ("shardsBeyondProfiles", .integer(status.shardsBeyondProfiles)),
             ("lostBlocks", .integer(status.lostBlocks)),
+            ("neverVerifiedBlocks", .integer(status.verification.neverBlocks)),
+            ("oldestVerifiedSeconds", status.verification.oldestSeconds.map { .unsigned($0) } ?? .null),
             ("lossesSurvivedNow", .integer(status.lossesSurvivedNow)), ("canWrite", .bool(status.writeRefusal == nil)),
             ("writeRefusal", .optional(status.writeRefusal)),
             ("inDoubt", commits(status.inDoubt)), ("bypassed", commits(status.bypassed)),

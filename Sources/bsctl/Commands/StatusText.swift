@@ -67,10 +67,20 @@ enum StatusText {
         if status.profiles.map(\.profile) != [status.profile] {
             for (profile, blocks) in status.profiles { rows.append(["", "\(blocks)", "blocks of \(profile)"]) }
         }
+        rows.append(lastRead(status.verification, blocks: totals.blocks))
         for (missing, blocks) in status.protection where missing > 0 {
             rows.append(["", "\(blocks)", "blocks lack \(missing) shard\(missing == 1 ? "" : "s")"])
         }
         return Table.lines(rows, right: [1])
+    }
+
+    /// The age of what was not read for the longest time.
+    private static func lastRead(_ verification: Verification, blocks: Int) -> [String] {
+        guard let seconds = verification.oldestSeconds else {
+            return ["last read", "never", "bsctl scrub reads and checks everything"]
+        }
+        let never = verification.neverBlocks > 0 ? "; \(verification.neverBlocks) of \(blocks) blocks never" : ""
+        return ["last read", Time.duration(Double(seconds)), "ago, what waits longest for a scrub\(never)"]
     }
 
     private static func tellVerdict(_ status: StoreStatus) {

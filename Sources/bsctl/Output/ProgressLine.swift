@@ -30,8 +30,12 @@ final class ProgressLine: Sendable {
         { progress in
             self.update {
                 let items = progress.totalItems > 0 ? " \(progress.doneItems) of \(progress.totalItems)" : ""
-                let bytes = progress.doneBytes > 0 ? ", \(Size.text(progress.doneBytes))" : ""
-                return progress.phase + items + bytes
+                var text = progress.phase + items
+                if progress.doneBytes > 0 { text += ", \(Size.text(progress.doneBytes))" }
+                if let rate = progress.bytesPerSecond { text += ", \(Size.rate(UInt64(rate), seconds: 1))" }
+                if let seconds = progress.secondsToSafe, seconds > 0 { text += ", safe in \(Time.duration(seconds))" }
+                if let seconds = progress.secondsToEnd { text += ", done in \(Time.duration(seconds))" }
+                return text
             }
         }
     }

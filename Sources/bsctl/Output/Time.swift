@@ -11,4 +11,14 @@ enum Time {
         let count = strftime(&buffer, buffer.count, "%Y-%m-%d %H:%M:%S", &parts)
         return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
+
+    /// "42 s", "7 min", "3.5 h", "12 days".
+    static func duration(_ seconds: Double) -> String {
+        switch seconds {
+        case ..<100: "\(Size.decimals(seconds, 0)) s"
+        case ..<6000: "\(Size.decimals(seconds / 60, 0)) min"
+        case ..<172_800: "\(Size.decimals(seconds / 3600, 1)) h"
+        default: "\(Size.decimals(seconds / 86400, 0)) days"
+        }
+    }
 }

@@ -100,7 +100,7 @@ final class LocalCodeStoreTests: XCTestCase {
         let block = try XCTUnwrap(store.engine.index.blocks(after: nil, limit: 100).last { $0.shardPayloadBytes > 0 })
         var whole = [UInt8](repeating: 0, count: block.shardPayloadBytes * block.columnCount)
         var reader = BlockReader(store.engine, block)
-        try whole.withUnsafeMutableBytes { try reader.readAll(into: $0) }
+        try whole.withUnsafeMutableBytes { try reader.read(at: 0, into: $0) }
         // Of ten devices, the three that hold the rest of the first group.
         let group: Set<Row> = [.data(column: 1), .data(column: 2), .parity(index: 0, columns: 0..<3)]
         let names = Dictionary(uniqueKeysWithValues: store.devices.map { ($0.id, $0.label) })

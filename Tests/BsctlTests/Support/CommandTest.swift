@@ -100,6 +100,10 @@ class CommandTest: XCTestCase {
     }
 
     /// The keys that begin with `prefix`, in the order listed.
+    func object(_ outcome: Outcome) throws -> [String: Any] {
+        try XCTUnwrap(JSONSerialization.jsonObject(with: Data(outcome.output)) as? [String: Any], outcome.text)
+    }
+
     func keys(_ prefix: String = "", file: StaticString = #filePath, at line: UInt = #line) -> [[UInt8]] {
         let outcome = expect(0, "ls --json \(prefix)", file: file, at: line)
         let listing = try? JSONSerialization.jsonObject(with: Data(outcome.output)) as? [String: Any]
