@@ -10,6 +10,7 @@ enum DeviceAccidents {
         try aDamagedShardIsMadeAgainOnTheWay()
         try aDeviceThatTakesNothingAnyMoreIsDrained()
         try aFillThatWasCutOffLeavesNothingBehind()
+        try aFailedMoveLosesNoShard()
     }
 
     private static func expect(_ condition: Bool, _ promise: String) throws {
@@ -139,6 +140,27 @@ enum DeviceAccidents {
         try expect(model.add("disk-7"), "it is added again")
         for (disk, path) in moved {
             try expect(!shards(model, disk).contains(path), "\(path) stands on \(disk) as well")
+        }
+    }
+
+    /// A new disk that turns out full while it is filled: each shard stands where it was, or there.
+    static func aFailedMoveLosesNoShard() throws {
+        let base = try model()
+        base.world.state.disks["disk-7"] = SimulatedDisk()
+        let disks = (1...7).map { "disk-\($0)" }
+        let before = Set(disks.flatMap { shards(base, $0) })
+        let whole = try base.fork(seed: 4)
+        whole.add("disk-7")
+        for call in stride(from: 1, through: whole.world.calls, by: 23) {
+            let model = try base.fork(seed: 4)
+            model.world.faults["disk-7"] = .full
+            model.world.faultsFromCall = call
+            model.add("disk-7")
+            model.world.endFaults()
+            model.closeStore()
+            try expect(
+                before.isSubset(of: disks.flatMap { shards(model, $0) }),
+                "a shard is removed before its copy is durable")
         }
     }
 }

@@ -24,4 +24,6 @@ final class DeviceAccidentTests: XCTestCase {
     func testAFillThatWasCutOffLeavesNothingBehind() throws {
         try DeviceAccidents.aFillThatWasCutOffLeavesNothingBehind()
     }
+
+    func testAFailedMoveLosesNoShard() throws { try DeviceAccidents.aFailedMoveLosesNoShard() }
 }
