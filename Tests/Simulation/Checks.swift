@@ -23,7 +23,6 @@ public enum Checks {
                 }
             }
         ),
-        ("crash points of devices", { for workload in Workload.moving { try CrashPoints.run(workload, every: 7) } }),
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 
