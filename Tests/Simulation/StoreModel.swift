@@ -44,6 +44,7 @@ final class StoreModel {
     private(set) var faulty: Set<String> = []
     /// Shards moved while devices were not whole: the only ones of some blocks may stand anywhere now, until all is repaired.
     var isFragile = false
+    private let firstDisks: Int
     /// Disks that are no devices of the store: not yet, or not any more.
     var outsiders: Set<String> = []
 
@@ -53,6 +54,7 @@ final class StoreModel {
     init(seed: UInt64, devices: Int, profile text: String, largestShardBytes: Int? = nil) throws {
         let profile = try Profile(text)
         profiles = [profile]
+        firstDisks = devices
         world = SimulatedWorld(seed: seed, disks: (1...devices).map { "disk-\($0)" })
         world.state.largestShardBytes = largestShardBytes
         _ = try Store.create(
@@ -74,6 +76,7 @@ final class StoreModel {
         faulty = other.faulty
         (moves, watched, purged, perhapsPurged) = (other.moves, other.watched, other.purged, other.perhapsPurged)
         (outsiders, isFragile) = (other.outsiders, other.isFragile)
+        firstDisks = other.firstDisks
         log = other.log
         past = other.past
     }
@@ -657,6 +660,11 @@ final class StoreModel {
         }
     }
 
+    /// Where devices come and go, a new one may have taken the place that was free.
+    private var newPlace: String? {
+        world.state.disks.keys.contains { $0 == "disk-\(firstDisks + 1)" } ? "disk-\(world.state.disks.count + 1)" : nil
+    }
+
     private func replaceAndScrub() throws(StoreError) -> RepairReport? {
         // What only failed in this session is whole, and comes back.
         closeStore()
@@ -665,7 +673,7 @@ final class StoreModel {
             guard case .absent = device.state, !device.isDraining else { continue }
             // Identity decides, not the place: a new disk goes where none of ours is in service.
             let taken = try openStore().devices.filter(\.state.isInService).compactMap(\.path)
-            guard let free = faulty.subtracting(taken).min() else { return nil }
+            guard let free = faulty.subtracting(taken).min() ?? newPlace else { return nil }
             world.state.absent.remove(free)
             world.state.disks[free] = SimulatedDisk()
             _ = try openStore().replaceDevice(device.id, with: free)
