@@ -258,4 +258,41 @@ final class StoreTests: CommandTest {
         XCTAssertTrue([0, 6].contains(run("rm small").code), "deleting works on a full disk")
         expect(3, "get small -")
     }
+
+    private func json(_ line: String) throws -> [String: Any] {
+        try XCTUnwrap(JSONSerialization.jsonObject(with: Data(expect(0, line).output)) as? [String: Any])
+    }
+
+    func testAStoreIsReshapedWhileEverythingReads() throws {
+        makeStore(disks: 7)
+        let content = Self.bytes(900_000, seed: 3)
+        put(content, as: "a")
+        let shards = Disk.snapshot("\(store)/disk-1").count
+        let dry = try json("reshape --profile rs:4+3 --dry-run --json")
+        XCTAssertEqual(dry["shardsToWrite"] as? Int, dry["blocks"] as? Int)
+        XCTAssertEqual(Disk.snapshot("\(store)/disk-1").count, shards)
+        XCTAssertTrue(expect(0, "status").text.contains("rs:4+2"))
+        let report = try json("reshape --profile rs:4+3 --json")
+        XCTAssertEqual(report["writtenShards"] as? Int, dry["shardsToWrite"] as? Int)
+        XCTAssertEqual(report["left"] as? Int, 0)
+        XCTAssertTrue(expect(0, "status").text.contains("any 3 devices may fail now"))
+        expect(0, "scrub")
+        XCTAssertTrue(expect(0, "reshape").text.contains("0 blocks have rs:4+3 now"))
+        XCTAssertTrue(expect(0, "reshape --dry-run").text.contains("nothing to reshape"))
+        expect(0, "reshape --profile lrc:4+2+1")
+        XCTAssertEqual(self.content("a"), content)
+        XCTAssertTrue(expect(0, "reshape --profile rs:3+4 --dry-run").text.contains("would move"))
+        XCTAssertTrue(expect(0, "reshape --profile rs:3+4").text.contains("stands in new ones"))
+        XCTAssertEqual(self.content("a"), content)
+        expect(0, "reshape --profile rs:4+3")
+        expect(0, "simulate disk-loss --count 3")
+        XCTAssertEqual(self.content("a", 0), content)
+        for (code, line, words) in [
+            (1, "reshape --profile rs:4+4", "7 devices"),
+            (1, "reshape --profile rs:4+2", "in service"), (2, "reshape rs:4+2", "too many"),
+        ] {
+            let outcome = expect(Int32(code), line)
+            XCTAssertTrue(outcome.complaints.contains(words), "\(line): \(outcome.complaints)")
+        }
+    }
 }

@@ -31,6 +31,8 @@ enum Accidents {
         try twoHomesNeverShareAnEpoch()
         try whatAWriterFoundVoidStaysVoid()
         try aReshapeIsReadBack()
+        try aReshapeOwesNothingWhereverItIsCutOff()
+        try aPruneLeavesWhatIsThere()
     }
 
     private static func expect(_ condition: Bool, _ promise: String) throws {
@@ -302,6 +304,31 @@ enum Accidents {
         try expect(
             order.first == 0 && order == order.sorted() && order.count > 1, "the most endangered first: \(order)")
         try expect(report.unsafeBlocks == 1 && report.owedShards == 0, "all is repaired")
+    }
+
+    /// What a block had goes when what it has now is said, and not before.
+    static func aReshapeOwesNothingWhereverItIsCutOff() throws {
+        let base = try model(devices: 5)
+        let local = try Profile("lrc:2+2+1")
+        let whole = try base.fork(seed: 6)
+        try whole.requireReshape(to: local)
+        for step in stride(from: whole.world.steps, to: whole.world.steps / 2, by: -5) {
+            let model = try base.fork(seed: 6)
+            model.world.crashAtStep = step
+            try model.reshape(to: local)
+            model.crash(.keepAll)
+            try model.expectNothingOwed()
+        }
+    }
+
+    static func aPruneLeavesWhatIsThere() throws {
+        let model = try model()
+        try model.write([.put(Key("a"), SeededRandom.bytes(300, seed: 2))])
+        try model.prune(keepLast: 0)
+        try model.check()
+        try expect(
+            try model.openStore().versions(of: Key("a")).count == 1, "the newest version stays, and it alone")
+        model.closeStore()
     }
 
     /// Two rows on one device are lost together.

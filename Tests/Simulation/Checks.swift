@@ -15,14 +15,6 @@ public enum Checks {
             "crash points of collect",
             { for workload in Workload.named("collect") { try CrashPoints.run(workload, every: 11) } }
         ),
-        (
-            "crash points of prune and reshape",
-            {
-                for workload in Workload.all where ["prune", "reshape"].contains(where: workload.name.hasPrefix) {
-                    try CrashPoints.run(workload, every: 5)
-                }
-            }
-        ),
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 

@@ -22,17 +22,19 @@ extension StoreModel {
         }
     }
 
-    /// Reshapes to some profile with as many data shards that the faults there are allow.
+    /// Reshapes to some profile that the faults there are allow: most times with as many data shards as the store's.
     func reshapeSomewhere() throws {
         guard let now = attempt("look", { store throws(StoreError) in store.configuration.profile }) else { return }
         let devices = world.state.disks.count
-        let choices = try [
+        let all = try [
             "rs:1+1", "rs:1+2", "rs:1+3", "rs:2+1", "rs:2+2", "rs:2+3", "lrc:2+2+1", "rs:3+1", "rs:3+2", "rs:3+3",
             "lrc:3+3+1", "rs:4+1", "rs:4+2", "rs:4+3", "lrc:4+2+1", "lrc:4+2+2", "rs:6+2", "rs:6+3", "lrc:6+3+1",
             "lrc:6+2+1",
         ].map { try Profile($0) }.filter {
-            $0.dataShards == now.dataShards && $0.shardCount <= devices && $0.tolerance >= faulty.count
+            $0.shardCount <= devices && $0.tolerance >= faulty.count
         }
+        let inPlace = all.filter { $0.dataShards == now.dataShards }
+        let choices = world.random.next() % 3 == 0 ? all : inPlace
         guard !choices.isEmpty else { return }
         try reshape(to: world.random.pick(choices))
     }
@@ -50,7 +52,7 @@ extension StoreModel {
             "… \(report.blocks) blocks, \(report.writtenShards) shards, \(report.removedShards) removed, \(report.left) left, "
                 + "\(report.leftoverShards) left over \(report.problems)\(report.debt ?? "")")
         guard report.isComplete else { return false }
-        profiles = profiles.filter { $0.dataShards != profile.dataShards }.union([profile])
+        profiles = [profile]
         if faulty.isEmpty { try expectShards(of: profile) }
         return true
     }
@@ -75,7 +77,7 @@ extension StoreModel {
     private func expectShards(of profile: Profile) throws {
         try expectNothingOwed()
         guard let status = attempt("status", { store throws(StoreError) in try store.status() }) else { return }
-        let others = status.profiles.map(\.profile).filter { $0.dataShards == profile.dataShards && $0 != profile }
+        let others = status.profiles.map(\.profile).filter { $0 != profile }
         guard status.profile == profile, others.isEmpty, status.shardsBeyondProfiles == 0 else {
             throw BrokenPromise(
                 description:

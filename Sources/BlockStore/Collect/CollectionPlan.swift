@@ -19,6 +19,7 @@ struct CollectionPlan {
     private(set) var checkedBlocks = 0
     /// Of some block nothing could ever be read: what it held of purges and versions is not known.
     private(set) var hasUnknown = false
+    let movesOtherShapes: Bool
 
     /// A live share below this is not worth keeping, in percent of what the block takes.
     static let thresholdPercent = 50
@@ -29,9 +30,13 @@ struct CollectionPlan {
 
     /// - Parameters:
     ///   - live: nil to merge small blocks alone, with everything in them.
-    ///   - isFull: also what saves little.
+    ///   - options: which to choose.
     /// - Complexity: a walk over all blocks and chunks of the index.
-    init(_ engine: Engine, _ live: LiveChunks?, isFull: Bool, progress: ProgressHandler? = nil) throws(StoreError) {
+    init(
+        _ engine: Engine, _ live: LiveChunks?, _ options: CollectOptions, progress: ProgressHandler? = nil
+    ) throws(StoreError) {
+        let isFull = options.isFull
+        movesOtherShapes = options.movesOtherShapes
         let total = Int(try engine.index.totals().blocks)
         let threshold = isFull ? Self.fullThresholdPercent : Self.thresholdPercent
         var small: [(candidate: Candidate, isEnd: Bool)] = []
@@ -50,6 +55,7 @@ struct CollectionPlan {
                 let isSmall =
                     block.shardPayloadBytes < engine.environment.fullShardBytes(columns: block.columnCount) / 4
                 if live == nil, !isSmall { continue }
+                if movesOtherShapes, block.columnCount == engine.configuration.profile.dataShards { continue }
                 var liveBytes = 0
                 for (number, _, place) in try engine.index.chunks(in: block.ref)
                 where live.map({ $0.needed[number] }) ?? true {
@@ -62,7 +68,9 @@ struct CollectionPlan {
                 let room = block.columnCount * block.shardPayloadBytes
                 // Rounded up to the next cache line, the last block of a commit is never quite full.
                 let percent = room == 0 ? 100 : min(100, (liveBytes + 64 * block.columnCount) * 100 / room)
-                if isSmall {
+                if movesOtherShapes {
+                    chosen.append((0, candidate, isEnd))
+                } else if isSmall {
                     small.append((candidate, isEnd))
                     if live != nil, liveBytes == 0, room > 0 { chosen.append((0, candidate, isEnd)) }
                 } else if percent < threshold {

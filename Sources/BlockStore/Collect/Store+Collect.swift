@@ -6,6 +6,8 @@ public struct CollectOptions: Sendable {
     public var isFull: Bool
     /// Ends when so many bytes were copied.
     public var maximumBytes: UInt64?
+    /// Instead of what takes room in vain: blocks with another number of data columns than the store's profile.
+    var movesOtherShapes = false
 
     public init(isFull: Bool = false, maximumBytes: UInt64? = nil) {
         self.isFull = isFull
@@ -76,7 +78,7 @@ extension Store {
         var isDone = false
         while !isDone {
             var live: LiveChunks? = try LiveChunks(engine, progress: progress)
-            let plan = try CollectionPlan(engine, live, isFull: options.isFull, progress: progress)
+            let plan = try CollectionPlan(engine, live, options, progress: progress)
             report.checkedBlocks = plan.checkedBlocks
             isDone = try run(plan, &live, &left, &report, progress)
         }
@@ -92,7 +94,7 @@ extension Store {
     ) throws(StoreError) -> CollectForecast {
         try engine.index.check()
         let live = try LiveChunks(engine, progress: progress)
-        let plan = try CollectionPlan(engine, live, isFull: options.isFull, progress: progress)
+        let plan = try CollectionPlan(engine, live, options, progress: progress)
         let profile = configuration.profile
         let liveBytes = UInt64(plan.liveBytes)
         let rewritten = liveBytes * UInt64(profile.shardCount) / UInt64(profile.dataShards)
@@ -113,7 +115,7 @@ extension Store {
         var live: LiveChunks?
         // One batch.
         var left: UInt64 = 1
-        guard let plan = try? CollectionPlan(engine, nil, isFull: false) else { return }
+        guard let plan = try? CollectionPlan(engine, nil, CollectOptions()) else { return }
         _ = try? run(plan, &live, &left, &report, nil)
     }
 
@@ -150,7 +152,8 @@ extension Store {
                     }
                 }
                 let collector = Collector(
-                    engine: engine, tenure: tenure, live: live, hasUnknown: plan.hasUnknown, profile: profile)
+                    engine: engine, tenure: tenure, live: live, hasUnknown: plan.hasUnknown,
+                    profile: plan.movesOtherShapes ? tenure.engine.configuration.profile : profile)
                 let outcome = try collector.collect(batch)
                 if let problem = tenure.indexProblem { throw problem }
                 report.retiredBlocks += outcome.retired.count

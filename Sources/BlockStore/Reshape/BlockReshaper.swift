@@ -148,8 +148,10 @@ struct BlockReshaper {
         outcome.readBytes += UInt64(size * block.columnCount)
         let data = (0..<block.columnCount).map { payload.slice(($0 * size)..<(($0 + 1) * size)) }
         let parity = zip(rows, made).filter(\.0.isParity)
-        Encoder(parity: parity.map(\.0), columns: block.columns).encode(
-            data, into: parity.map(\.1), byteCount: size)
+        if !parity.isEmpty {
+            Encoder(parity: parity.map(\.0), columns: block.columns).encode(
+                data, into: parity.map(\.1), byteCount: size)
+        }
         for (row, part) in zip(rows, made) {
             guard case .data(let column) = row else { continue }
             part.copyMemory(from: UnsafeRawBufferPointer(data[column - block.firstColumn]))

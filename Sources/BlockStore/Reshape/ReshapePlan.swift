@@ -5,8 +5,8 @@ public struct ReshapePlan: Sendable {
     public let profile: Profile
     /// Blocks that have another profile.
     public var blocks = 0
-    /// Blocks with another number of data columns: they keep their profile.
-    public var otherColumns = 0
+    /// Blocks with another number of data columns: what they hold moves into new blocks. Counted in bytes, not in shards.
+    public var blocksToMove = 0
     public var shardsToWrite = 0
     public var shardsToRemove = 0
     public var bytesToRead: UInt64 = 0
@@ -19,7 +19,7 @@ public struct ReshapePlan: Sendable {
 
     init(_ profile: Profile) { self.profile = profile }
 
-    public var isNothing: Bool { blocks == 0 && shardsToRemove == 0 }
+    public var isNothing: Bool { blocks == 0 && blocksToMove == 0 && shardsToRemove == 0 }
 }
 
 extension Store {
@@ -42,7 +42,7 @@ extension Store {
             var removed: [DeviceID: Int] = [:]
             for block in page {
                 guard block.columnCount == profile.dataShards else {
-                    plan.otherColumns += 1
+                    plan.addMoved(block)
                     continue
                 }
                 guard block.profile != profile || !block.rowsBeyondProfile.isEmpty else { continue }
@@ -92,16 +92,6 @@ extension Store {
     /// Throws where no block could be given the profile.
     func requireReshapable(to profile: Profile) throws(StoreError) {
         let operation = "reshape to \(profile)"
-        let columns = configuration.profile.dataShards
-        guard profile.dataShards == columns else {
-            throw StoreError(
-                .unsupported, operation,
-                detail:
-                    "its blocks have \(profile.dataShards) data shards, those of this store \(columns); what changes in "
-                    + "place is the parity. Moving data into blocks of another shape is not there yet",
-                advice: "choose a profile with \(columns) data shards, such as rs:\(columns)+"
-                    + "\(configuration.profile.tolerance + 1); bsctl put --profile stores new objects with any")
-        }
         try requireDevices(for: profile, operation)
         let inService = engine.devices.candidates.count
         guard inService >= profile.shardCount else {
@@ -114,6 +104,14 @@ extension Store {
 }
 
 extension ReshapePlan {
+    /// At most: of what no version needs nothing is copied.
+    fileprivate mutating func addMoved(_ block: IndexedBlock) {
+        blocksToMove += 1
+        bytesToRead += block.payloadBytes
+        bytesToWrite += block.payloadBytes * UInt64(profile.shardCount) / UInt64(profile.dataShards)
+        bytesToRemove += UInt64(block.shards.count * block.shardPayloadBytes)
+    }
+
     fileprivate mutating func add(_ block: IndexedBlock, _ conversion: BlockConversion) {
         if block.profile != profile { blocks += 1 }
         let needsPlan = !conversion.places.isEmpty && block.shardPayloadBytes > 0

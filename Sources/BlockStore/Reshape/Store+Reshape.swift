@@ -13,8 +13,9 @@ public struct ReshapeReport: Sendable {
     public var left = 0
     /// Shards of no profile of their block that could not be removed: their device is away, or the block lacks others.
     public var leftoverShards = 0
-    /// Blocks with another number of data columns: they keep their profile.
-    public var otherColumns = 0
+    /// Blocks with another number of data columns, whose data stand in new blocks now.
+    public var movedBlocks = 0
+    public var movedBytes: UInt64 = 0
     public var problems: [String] = []
     public var commits = 0
     /// What redundancy the commits themselves owe, in words.
@@ -28,7 +29,8 @@ public struct ReshapeReport: Sendable {
 }
 
 extension Store {
-    /// Gives every block with as many data columns another profile, in place, and makes it the profile of new blocks.
+    /// Gives every block another profile, and makes it the profile of new blocks. Blocks with as many data columns change in
+    /// place; the data of others move into new blocks, as a collection moves them.
     ///
     /// Batch by batch: the shards that are new are written and read back; then a commit says which blocks have the profile; then
     /// what they had beyond it is removed. So each block has all shards of its old profile or all of the new one at any time,
@@ -36,7 +38,7 @@ extension Store {
     /// cut off anywhere, the next call goes on, and puts to order what it finds half done.
     ///
     /// - Parameter profile: nil for the store's own: what is not finished is.
-    /// - Throws: `.tooFewDevices`, `.noSpace`, `.unsupported` before anything is changed; single blocks that fail are in the
+    /// - Throws: `.tooFewDevices`, `.noSpace` before anything is changed; single blocks that fail are in the
     ///   report.
     /// - Complexity: reads k shards of a block for new parity, fewer where parity follows from parity; memory as a repair.
     public func reshape(
@@ -70,8 +72,20 @@ extension Store {
                     phase: "reshaping blocks", doneBytes: report.writtenBytes, doneItems: report.blocks,
                     totalItems: max(plan.blocks, report.blocks)))
         } while last != nil
+        if plan.blocksToMove > 0 { try moveOthers(&report, progress) }
         report.seconds = Double(environment.clock.monotonicNanoseconds() &- start) / 1e9
         return report
+    }
+
+    /// Moves what blocks of another shape hold into new ones, and retires them.
+    private func moveOthers(_ report: inout ReshapeReport, _ progress: ProgressHandler?) throws(StoreError) {
+        var options = CollectOptions()
+        options.movesOtherShapes = true
+        let moved = try collect(options, progress: progress)
+        report.movedBlocks = moved.retiredBlocks
+        report.movedBytes = moved.copiedBytes
+        report.left += moved.kept.count
+        report.problems += moved.kept.prefix(20).map { "block \($0.block) stays as it is: \($0.reason)" }
     }
 
     /// So many blocks are looked at before what they have is said, and at most.
@@ -161,7 +175,6 @@ extension Store {
             guard block.columnCount == profile.dataShards, !block.isUnknown, block.profile != profile else {
                 while !under.isEmpty { try collect() }
                 let isOther = block.columnCount != profile.dataShards
-                if isOther { report.otherColumns += 1 }
                 states.append((block, isOther ? .other : block.profile == profile ? .hasProfile : .left))
                 continue
             }

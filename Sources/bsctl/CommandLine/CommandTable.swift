@@ -153,7 +153,7 @@ enum CommandTable {
             operands: 0...0, examples: ["bsctl repair --dry-run", "bsctl repair --rate 50MB"],
             run: RepairCommands.repair),
         Command(
-            "reshape", "change how blocks that are there are coded, in place; or finish what was interrupted",
+            "reshape", "change how what is there is coded, while it is read; or finish what was interrupted",
             synopsis: ["bsctl reshape [--profile P] [--dry-run]"], options: [Options.newProfile, Options.dryRun],
             operands: 0...0,
             examples: [

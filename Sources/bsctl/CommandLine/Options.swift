@@ -34,7 +34,7 @@ enum Options {
 
     static let newProfile = Option(
         "profile", "P", .profile,
-        "of all blocks with as many data shards, and of new ones; without it the store's own, for what was interrupted")
+        "of all blocks, and of new ones; without it the store's own, for what was interrupted")
 
     static let delete = Option("delete", "with -r: delete keys under PREFIX that DIR does not have")
     static let length = Option(

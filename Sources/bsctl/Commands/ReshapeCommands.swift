@@ -29,7 +29,7 @@ enum ReshapeCommands {
                     ("profile", .string(plan.profile.description)), ("blocks", .integer(plan.blocks)),
                     ("shardsToWrite", .integer(plan.shardsToWrite)), ("shardsToRemove", .integer(plan.shardsToRemove)),
                     ("bytesToRead", .unsigned(plan.bytesToRead)), ("bytesToWrite", .unsigned(plan.bytesToWrite)),
-                    ("bytesToRemove", .unsigned(plan.bytesToRemove)), ("otherColumns", .integer(plan.otherColumns)),
+                    ("bytesToRemove", .unsigned(plan.bytesToRemove)), ("blocksToMove", .integer(plan.blocksToMove)),
                     ("impossible", .integer(plan.impossible)), ("seconds", seconds.map { .number($0) } ?? .null),
                     (
                         "shortOfSpace",
@@ -58,7 +58,7 @@ enum ReshapeCommands {
         var lines = [
             plan.isNothing
                 ? "nothing to reshape: blocks have \(plan.profile)"
-                : "would give \(plan.blocks) blocks \(plan.profile): read \(Size.text(plan.bytesToRead)), write "
+                : "would \(move(plan))give \(plan.blocks) blocks \(plan.profile): read \(Size.text(plan.bytesToRead)), write "
                     + "\(plan.shardsToWrite) shards (\(Size.text(plan.bytesToWrite))), remove \(plan.shardsToRemove) "
                     + "(\(Size.text(plan.bytesToRemove)))"
         ]
@@ -70,12 +70,11 @@ enum ReshapeCommands {
         if plan.impossible > 0 {
             lines.append("\(plan.impossible) blocks lack devices or sound shards; bsctl repair first")
         }
-        if plan.otherColumns > 0 { lines.append(others(plan.otherColumns, plan.profile)) }
         return lines
     }
 
-    private static func others(_ count: Int, _ profile: Profile) -> String {
-        "\(count) blocks have another number of data shards than \(profile) and keep their profile"
+    private static func move(_ plan: ReshapePlan) -> String {
+        plan.blocksToMove == 0 ? "" : "move what \(plan.blocksToMove) blocks hold into new ones, and "
     }
 
     private static func tell(_ report: ReshapeReport, _ invocation: Invocation) -> ExitCode {
@@ -96,7 +95,8 @@ enum ReshapeCommands {
                     ("writtenShards", .integer(report.writtenShards)), ("writtenBytes", .unsigned(report.writtenBytes)),
                     ("readBytes", .unsigned(report.readBytes)), ("removedShards", .integer(report.removedShards)),
                     ("left", .integer(report.left)), ("leftoverShards", .integer(report.leftoverShards)),
-                    ("otherColumns", .integer(report.otherColumns)), ("commits", .integer(report.commits)),
+                    ("movedBlocks", .integer(report.movedBlocks)), ("movedBytes", .unsigned(report.movedBytes)),
+                    ("commits", .integer(report.commits)),
                     ("problems", .array(report.problems.map { .string($0) })), ("seconds", .number(report.seconds)),
                     ("debt", .optional(report.debt)),
                 ]))
@@ -105,7 +105,11 @@ enum ReshapeCommands {
                 "\(report.blocks) blocks have \(report.profile) now: read \(Size.text(report.readBytes)), wrote "
                     + "\(report.writtenShards) shards (\(Size.text(report.writtenBytes))), removed \(report.removedShards); "
                     + "\(Size.decimals(report.seconds, 1)) s")
-            if report.otherColumns > 0 { Terminal.print(others(report.otherColumns, report.profile)) }
+            if report.movedBlocks > 0 {
+                Terminal.print(
+                    "what \(report.movedBlocks) blocks held (\(Size.text(report.movedBytes))) stands in new ones of "
+                        + "\(report.profile)")
+            }
         }
         return report.isComplete ? .done : .degraded
     }

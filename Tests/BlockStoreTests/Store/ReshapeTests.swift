@@ -169,6 +169,20 @@ final class ReshapeTests: XCTestCase {
         try expectSurvival(model, 3)
     }
 
+    func testADataShardThatIsGoneIsMadeAgainWhereNoParityIs() throws {
+        let model = try makeModel("rs:2+2", devices: 5)
+        model.closeStore()
+        for disk in model.world.state.disks.keys.sorted() {
+            for path in model.world.state.disks[disk]?.entries.keys.sorted() ?? [] where path.hasSuffix(".d00") {
+                model.world.state.disks[disk]?.removeForGood(path)
+            }
+        }
+        let report = try model.openStore().reshape(to: Profile("rs:2+1"))
+        XCTAssertTrue(report.isComplete, "\(report.problems)")
+        XCTAssertEqual(try model.openStore().scrub().problems, [])
+        model.closeStore()
+    }
+
     func testABlockThatCannotBeWholeKeepsItsProfileAndItsShards() throws {
         let model = try makeModel("rs:2+2", devices: 6)
         model.setAbsent("disk-6")
@@ -185,7 +199,7 @@ final class ReshapeTests: XCTestCase {
         let model = try makeModel("rs:2+2", devices: 5)
         let before = shards(model)
         for (profile, expected) in [
-            ("rs:4+2", StoreError.Code.unsupported), ("rs:2+4", .tooFewDevices), ("lrc:2+2+2", .tooFewDevices),
+            ("rs:4+2", StoreError.Code.tooFewDevices), ("rs:2+4", .tooFewDevices), ("lrc:2+2+2", .tooFewDevices),
         ] {
             XCTAssertEqual(code { _ = try model.openStore().reshape(to: Profile(profile)) }, expected, profile)
             XCTAssertEqual(code { _ = try model.openStore().planReshape(to: Profile(profile)) }, expected, profile)
@@ -197,17 +211,30 @@ final class ReshapeTests: XCTestCase {
         model.closeStore()
     }
 
-    func testBlocksOfAnotherShapeKeepTheirProfile() throws {
-        let model = try makeModel("rs:2+1", devices: 5)
-        let session = try model.openStore().startWriting(profile: Profile("rs:3+2"))
-        try session.put(Key("other"), from: MemorySource(SeededRandom.bytes(7_000, seed: 2)))
-        _ = try session.finish()
-        let report = try model.openStore().reshape(to: Profile("rs:2+2"))
-        XCTAssertTrue(report.isComplete)
-        XCTAssertEqual(report.otherColumns, 1)
-        let profiles = try model.openStore().status().profiles.map(\.profile.description)
-        XCTAssertEqual(profiles.sorted(), ["rs:2+2", "rs:3+2"])
-        model.closeStore()
+    func testAnotherNumberOfDataShardsMovesTheDataIntoNewBlocks() throws {
+        for (profile, losses) in [("rs:3+2", 2), ("rs:4+1", 1), ("lrc:2+2+1", 2)] {
+            let model = try makeModel("rs:2+2", devices: 5)
+            let session = try model.openStore().startWriting(profile: Profile("rs:1+3"))
+            try session.put(Key("precious"), from: MemorySource(SeededRandom.bytes(7_000, seed: 2)))
+            _ = try session.finish()
+            let report = try model.openStore().reshape(to: Profile(profile))
+            XCTAssertTrue(report.isComplete, "\(profile): \(report.problems)")
+            XCTAssertGreaterThan(report.movedBlocks, 0, profile)
+            let status = try model.openStore().status()
+            XCTAssertEqual(status.profiles.map(\.profile.description), [profile])
+            XCTAssertEqual([status.owedShards, status.shardsBeyondProfiles, status.lossesSurvivedNow], [0, 0, losses])
+            let sink = MemorySink()
+            _ = try model.openStore().read(model.openStore().newestVersion(of: Key("precious")), into: sink)
+            XCTAssertEqual(sink.bytes, SeededRandom.bytes(7_000, seed: 2))
+            XCTAssertTrue(try model.openStore().planReshape().isNothing, profile)
+            model.closeStore()
+            model.world.state.index = nil
+            XCTAssertEqual(try model.openStore().status().profiles.map(\.profile.description), [profile])
+            for disk in ["disk-2", "disk-5"].prefix(losses) { model.setAbsent(disk) }
+            XCTAssertEqual(
+                try model.openStore().list(prefix: [], limit: 9).map(\.key.description), ["large", "precious", "small"])
+            model.closeStore()
+        }
     }
 
     func testOfSeveralProfileRecordsTheOneWithTheHighestIdentityCounts() throws {
