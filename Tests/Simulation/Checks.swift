@@ -18,9 +18,37 @@ public enum Checks {
         ("random lives", { for seed in 1...60 { try RandomLife(seed: UInt64(seed)).run() } }),
     ]
 
+    /// Workloads and lives that are known to notice a mutant and that no small accident spares.
+    private static let workloads: [Mutant: String] = [
+        .moveInTwoCommits: "mv and cp", .purgeKillsNewest: "purge and restore",
+        .conditionOverlooksOpenCommit: "puts on conditions", .remnantTakenForLeaf: "collect --full",
+        .siblingsOrphaned: "collect among", .purgeDroppedTooSoon: "collect among", .deleteNotCopied: "collect --full",
+        .newVersionsUnmarked: "collect while another", .collectedBlocksRemovedFirst: "collect --full",
+    ]
+    private static let lives: [Mutant: UInt64] = [
+        .digestSkipped: 10, .swappedDeviceNotFound: 84, .retiredSetForgotten: 45,
+    ]
+
+    /// Where to look first.
+    private static func likely(_ mutant: Mutant) -> [(name: String, run: @Sendable () throws -> Void)] {
+        var checks: [(name: String, run: @Sendable () throws -> Void)] = NamedAccident.all
+            .filter { $0.mutants.contains(mutant) }.map { accident in (accident.name, { try accident.run() }) }
+        if let name = workloads[mutant] {
+            checks.append(
+                (
+                    "crash points of \(name)",
+                    { for workload in Workload.named(name) { try CrashPoints.run(workload, every: 5) } }
+                ))
+        }
+        if let seed = lives[mutant] {
+            checks.append(("life \(seed)", { try RandomLife(seed: seed).run() }))
+        }
+        return checks
+    }
+
     /// The first check that fails and how it says so, in short; nil when none does. The caller has made the mutant active.
     public static func first(against mutant: Mutant) -> String? {
-        for check in all {
+        for check in likely(mutant) + all {
             do {
                 try check.run()
             } catch {

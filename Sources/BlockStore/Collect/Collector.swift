@@ -209,7 +209,9 @@ struct Collector {
                 guard try engine.index.block(ofVersion: put.key, record.identity) == ref else { continue }
                 try writer.add(copyOf: record)
             case .delete(let delete):
-                guard try engine.index.block(ofVersion: delete.key, record.identity) == ref else { continue }
+                guard try engine.index.block(ofVersion: delete.key, record.identity) == ref,
+                    !Mutant.isActive(.deleteNotCopied)
+                else { continue }
                 try writer.add(copyOf: record)
             case .purge(let purge):
                 if try isNeeded(purge, in: ref, going) { try writer.add(copyOf: record) }

@@ -6,6 +6,8 @@ public final class DirectoryHome: Home {
     private let root: FileDescriptor
     private let command: String
     private let lock = Monitor<FileDescriptor?>(nil)
+    /// Locked, together with others, while this process waits.
+    private let waiting = Monitor<FileDescriptor?>(nil)
 
     /// Opens the directory at `path`, or makes it (`creating`, with one missing parent level at most).
     ///
@@ -71,6 +73,25 @@ public final class DirectoryHome: Home {
         }
     }
 
+    public func startWaiting() {
+        guard let file = try? Files.open(Self.waitingName, in: root, O_RDWR | O_CREAT, mode: 0o644) else { return }
+        // Who looks whether anybody waits has it for a moment.
+        Files.lockShared(file)
+        waiting.withLock { $0 = file }
+    }
+
+    public func stopWaiting() { waiting.withLock { $0 = nil } }
+
+    public var isAwaited: Bool {
+        do throws(SystemError) {
+            // Nobody ever waited here.
+            if try Files.status(of: Self.waitingName, in: root) == nil { return false }
+            return try !Files.tryLock(try Files.open(Self.waitingName, in: root, O_RDWR))
+        } catch {
+            return true
+        }
+    }
+
     public func lockHolder() -> String? {
         for _ in 0..<10 {
             guard let bytes = try? Files.contents(of: Self.lockName, in: root, maximumBytes: 4096) else { return nil }
@@ -112,4 +133,5 @@ public final class DirectoryHome: Home {
 
     private static let indexName = "index.db"
     private static let lockName = Array("lock".utf8)
+    private static let waitingName = Array("waiting".utf8)
 }

@@ -206,6 +206,11 @@ enum Files {
         return true
     }
 
+    /// Takes a lock that others may have at the same time. Waits while somebody has it for himself.
+    static func lockShared(_ file: FileDescriptor) {
+        while flock(file.number, LOCK_SH) != 0 && errno == EINTR {}
+    }
+
     static func unlock(_ file: FileDescriptor) {
         while flock(file.number, LOCK_UN) != 0 && errno == EINTR {}
     }

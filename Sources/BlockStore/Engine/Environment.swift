@@ -39,6 +39,13 @@ public protocol Home: AnyObject, Sendable {
     func tryLock() throws(StoreError) -> Bool
     func unlock()
 
+    /// Lets the lock's holder know that somebody waits for it. Ends with `stopWaiting` or with the process.
+    func startWaiting()
+    func stopWaiting()
+
+    /// Whether somebody waits, as far as it can be told; true in doubt.
+    var isAwaited: Bool { get }
+
     /// Who holds the lock, as far as it can be told: "bsctl put (process 4711)".
     func lockHolder() -> String?
 
@@ -56,8 +63,11 @@ public protocol Home: AnyObject, Sendable {
     func setReserve(_ byteCount: Int) throws(StoreError)
 }
 
-/// A home whose room is not ours to keep.
+/// A home whose room is not ours to keep, and of which nobody can tell who waits.
 extension Home {
+    public func startWaiting() {}
+    public func stopWaiting() {}
+    public var isAwaited: Bool { true }
     public func space() throws(StoreError) -> DeviceSpace { DeviceSpace(totalBytes: 0, freeBytes: 0) }
     public func reserveBytes() throws(StoreError) -> Int { 0 }
     public func setReserve(_ byteCount: Int) throws(StoreError) {}

@@ -42,6 +42,7 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case remnantTakenForLeaf
     case siblingsOrphaned
     case purgeDroppedTooSoon
+    case deleteNotCopied
     case retiredSetForgotten
     case newVersionsUnmarked
     case collectedBlocksRemovedFirst

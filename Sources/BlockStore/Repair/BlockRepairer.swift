@@ -58,8 +58,7 @@ struct BlockRepairer {
             let shard = ShardName(block.name, row)
             for id in engine.devices.inService where id != block.shards[row] && !taken.contains(id) && has(shard, id) {
                 guard let device = engine.devices.device(id),
-                    (try? ShardReader.problem(with: shard, on: device, storeID: engine.storeID, from: .medium))
-                        == .some(nil)
+                    ShardReader.isSound(shard, on: device, storeID: engine.storeID)
                 else { continue }
                 found[row] = id
                 taken.insert(id)

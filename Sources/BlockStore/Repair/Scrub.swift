@@ -211,7 +211,6 @@ extension Store {
 
     private static func isSound(_ shard: ShardName, on id: DeviceID, _ engine: Engine) -> Bool {
         guard let device = engine.devices.readable(id) else { return false }
-        let problem = try? ShardReader.problem(with: shard, on: device, storeID: engine.storeID, from: .medium)
-        return problem == .some(nil)
+        return ShardReader.isSound(shard, on: device, storeID: engine.storeID)
     }
 }
