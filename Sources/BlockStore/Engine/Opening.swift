@@ -18,6 +18,7 @@ struct Opening {
         let home = try readHome()
         let openedNanoseconds = environment.clock.monotonicNanoseconds()
         let mayRecover = try lockHome(since: openedNanoseconds)
+        if options.freesRoom, mayRecover, access == .write { environment.home.openReserve() }
         var isDone = false
         defer { if !isDone, mayRecover { environment.home.unlock() } }
         var known: Configuration?

@@ -34,6 +34,8 @@ extension Store {
     }
 
     /// Lets go of what is kept where room is short.
+    ///
+    /// - Note: the index wants some room merely to be opened: who is to free room says so before (`Options.freesRoom`).
     func openReserves() {
         for id in engine.devices.inService {
             guard let device = engine.devices.device(id), let kept = try? device.reserveBytes(), kept > 0,
@@ -41,10 +43,16 @@ extension Store {
             else { continue }
             try? device.setReserve(0)
         }
-        if let kept = try? environment.home.reserveBytes(), kept > 0, let space = try? environment.home.space(),
-            space.freeBytes < UInt64(kept)
-        {
-            try? environment.home.setReserve(0)
+        environment.home.openReserve()
+    }
+}
+
+extension Home {
+    /// Lets go of what is kept where room is short.
+    func openReserve() {
+        guard let kept = try? reserveBytes(), kept > 0, let space = try? space(), space.freeBytes < UInt64(kept) else {
+            return
         }
+        try? setReserve(0)
     }
 }

@@ -15,6 +15,8 @@ public final class Store: Sendable {
         public var minimumShards: Int?
         /// Told once who holds the lock, when there is a wait.
         public var onWait: (@Sendable (String) -> Void)?
+        /// What is to be done frees room: where there is none, the reserve is for it.
+        public var freesRoom = false
         /// How long maintenance holds the locks at a time.
         var turnNanoseconds = Limits.turnNanoseconds
         /// A collection copies so much in one commit, of so many blocks.

@@ -199,6 +199,8 @@ extension Store {
         }
         let rows = sound.map(\.0) + newer
         guard !isReadable(rows) else { return }
+        // Nobody is kept from collecting or moving it meanwhile: then nothing was seen of how it is now.
+        guard let now = try engine.index.block(named: block.name), now.shards == block.shards else { return }
         // What is there beyond the profile is not missed when it is gone, and helps while it is there.
         let others = block.rowsBeyondProfile.filter { row in
             let name = ShardName(block.name, row)

@@ -9,12 +9,14 @@ struct Command: Sendable {
     let operands: ClosedRange<Int>
     /// With this option, everything behind `--` is a command to run.
     let commandOption: String?
+    /// It works on a full disk: the reserve is for it.
+    let freesRoom: Bool
     let examples: [String]
     let run: @Sendable (Invocation) throws -> ExitCode
 
     init(
         _ name: String, _ summary: String, synopsis: [String], options: [any AnyOption] = [],
-        operands: ClosedRange<Int>, commandOption: String? = nil, examples: [String] = [],
+        operands: ClosedRange<Int>, commandOption: String? = nil, freesRoom: Bool = false, examples: [String] = [],
         run: @escaping @Sendable (Invocation) throws -> ExitCode
     ) {
         self.name = name
@@ -23,6 +25,7 @@ struct Command: Sendable {
         self.options = options
         self.operands = operands
         self.commandOption = commandOption
+        self.freesRoom = freesRoom
         self.examples = examples
         self.run = run
     }

@@ -56,7 +56,7 @@ enum CommandTable {
                 "bsctl rm KEY … [--dry-run]", "bsctl rm -r PREFIX [--dry-run]", "bsctl rm KEY --version V [--dry-run]",
             ],
             options: [Options.recursive, Options.purgedVersion, Options.dryRun, Options.minimumShards],
-            operands: 1...1_000_000,
+            operands: 1...1_000_000, freesRoom: true,
             examples: ["bsctl rm old.txt", "bsctl rm -r photos/2019 --dry-run", "bsctl rm a.txt --version 12.0"],
             run: PutCommands.remove),
         Command(
@@ -100,7 +100,7 @@ enum CommandTable {
             synopsis: ["bsctl prune [--keep-last N] [--keep-within AGE] [--prefix P] [--dry-run]"],
             options: [
                 Options.keepLast, Options.keepWithin, Options.prefix, Options.dryRun, Options.minimumShards,
-            ], operands: 0...0,
+            ], operands: 0...0, freesRoom: true,
             examples: [
                 "bsctl prune --keep-last 5 --keep-within 30d", "bsctl prune --keep-within 2w --prefix logs/ --dry-run",
             ],
@@ -167,7 +167,7 @@ enum CommandTable {
         Command(
             "collect", "free what no version needs, and merge small blocks",
             synopsis: ["bsctl collect [--full] [--max-bytes SIZE] [--dry-run]"],
-            options: [Options.full, Options.maximumBytes, Options.dryRun], operands: 0...0,
+            options: [Options.full, Options.maximumBytes, Options.dryRun], operands: 0...0, freesRoom: true,
             examples: ["bsctl collect --dry-run", "bsctl collect --max-bytes 10GiB", "bsctl collect --full"],
             run: CollectCommands.collect),
         Command(

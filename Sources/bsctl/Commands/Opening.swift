@@ -17,6 +17,7 @@ enum Opening {
         var options = Store.Options()
         if let seconds = invocation[Options.lockWait] { options.lockWaitSeconds = seconds }
         options.minimumShards = invocation[Options.minimumShards]
+        options.freesRoom = invocation.command.freesRoom
         if !invocation.has(Options.quiet) {
             options.onWait = { Terminal.warning("waiting for \($0)") }
         }
