@@ -8,8 +8,12 @@ struct CollectionPlan {
         let profile: Profile
         /// Stored bytes that some version needs.
         let liveBytes: Int
+        let liveChunks: Int
         /// On all devices, parity included.
         let shardBytes: Int
+
+        /// What copying it takes, at most.
+        var memoryBytes: Int { liveBytes + liveChunks * Limits.copiedChunkBytes }
     }
 
     /// Blocks that may go at any time, the emptiest first.
@@ -56,13 +60,14 @@ struct CollectionPlan {
                     block.shardPayloadBytes < engine.environment.fullShardBytes(columns: block.columnCount) / 4
                 if live == nil, !isSmall { continue }
                 if movesOtherShapes, block.columnCount == engine.configuration.profile.dataShards { continue }
-                var liveBytes = 0
+                var (liveBytes, liveChunks) = (0, 0)
                 for (number, _, place) in try engine.index.chunks(in: block.ref)
                 where live.map({ $0.needed[number] }) ?? true {
                     liveBytes += place.storedBytes
+                    liveChunks += 1
                 }
                 let candidate = Candidate(
-                    block: block.name, profile: block.profile, liveBytes: liveBytes,
+                    block: block.name, profile: block.profile, liveBytes: liveBytes, liveChunks: liveChunks,
                     shardBytes: block.shardPayloadBytes * block.profile.shardCount)
                 let isEnd = try engine.index.commitBlock(block.commit) == block.name
                 let room = block.columnCount * block.shardPayloadBytes

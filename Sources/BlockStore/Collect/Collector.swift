@@ -27,14 +27,15 @@ struct Collector {
     /// A block that is to go.
     private struct Source {
         let block: IndexedBlock
-        let head: ShardHead
-        var chunks: [StoredChunk] = []
+        /// Without those that nobody will ask for again: of many blocks all records would be too many.
+        let records: [IdentifiedRecord]
+        var chunks = StoredChunks()
     }
 
-    private struct StoredChunk: Sendable {
-        let digest: Digest
-        let place: ChunkPlace
-        let bytes: Buffer
+    /// What is to be copied of one block: the bytes of its chunks, end to end.
+    private struct StoredChunks: Sendable {
+        var list: [(digest: Digest, place: ChunkPlace)] = []
+        var bytes = Buffer(byteCount: 0)
     }
 
     /// Collects as many of `names` as can be.
@@ -55,12 +56,15 @@ struct Collector {
         let writer = CommitWriter(tenure, minimumShards: nil, leastLosses: losses, profile: profile)
         do throws(StoreError) {
             for source in sources {
-                for chunk in source.chunks where !writer.contains(chunk.digest) {
+                var offset = 0
+                for (digest, place) in source.chunks.list {
+                    let bytes = source.chunks.bytes.slice(offset..<(offset + place.storedBytes))
+                    offset += place.storedBytes
+                    if writer.contains(digest) { continue }
                     try writer.add(
-                        UnsafeRawBufferPointer(chunk.bytes.bytes), digest: chunk.digest,
-                        plainBytes: chunk.place.plainBytes, codec: chunk.place.codec,
-                        checksum: chunk.place.storedChecksum)
-                    outcome.copiedBytes += UInt64(chunk.place.storedBytes)
+                        UnsafeRawBufferPointer(bytes), digest: digest, plainBytes: place.plainBytes, codec: place.codec,
+                        checksum: place.storedChecksum)
+                    outcome.copiedBytes += UInt64(place.storedBytes)
                 }
                 try copyRecords(of: source, going, to: writer)
             }
@@ -81,7 +85,8 @@ struct Collector {
             // Somebody else may have collected it.
             guard let block = try engine.index.block(named: name), !block.isUnknown else { continue }
             do throws(StoreError) {
-                sources.append(Source(block: block, head: try engine.head(of: block, to: "collect")))
+                let records = try engine.head(of: block, to: "collect").contents.records
+                sources.append(Source(block: block, records: try remaining(records, in: block.ref)))
             } catch {
                 guard error.code == .lost else { throw error }
                 outcome.kept.append((name, error.detail))
@@ -95,6 +100,25 @@ struct Collector {
             return true
         }
         return sources
+    }
+
+    /// The records of a block that may have to be copied: of keys those that stand in no other block now.
+    private func remaining(
+        _ records: [IdentifiedRecord], in ref: BlockRef
+    ) throws(StoreError) -> [IdentifiedRecord] {
+        var result: [IdentifiedRecord] = []
+        for record in records {
+            let holder: BlockRef?
+            switch record.record {
+            case .put(let put): holder = try engine.index.block(ofVersion: put.key, record.identity)
+            case .delete(let delete): holder = try engine.index.block(ofVersion: delete.key, record.identity)
+            case .purge(let purge): holder = try engine.index.purge(of: purge.key, purge.killed)?.block
+            case .configuration, .profile: holder = ref
+            case .retired, .commit: holder = nil
+            }
+            if holder == ref { result.append(record) }
+        }
+        return result
     }
 
     /// Losses that what replaces a block must survive: as many as it does, up to the smaller tolerance of its profile and the new
@@ -149,7 +173,7 @@ struct Collector {
     ) throws(StoreError) -> Bool {
         let going = Set(sources.map(\.block.ref))
         var taken: Set<Digest> = []
-        var jobs: [Job<[StoredChunk]>] = []
+        var jobs: [Job<StoredChunks>] = []
         for source in sources {
             var wanted: [(digest: Digest, place: ChunkPlace)] = []
             for (number, digest, place) in try engine.index.chunks(in: source.block.ref) where !taken.contains(digest) {
@@ -161,13 +185,14 @@ struct Collector {
             jobs.append(
                 Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
                     let reader = ChunkReader(engine: engine)
-                    var stored: [StoredChunk] = []
+                    let bytes = Buffer(byteCount: chunks.reduce(0) { $0 + $1.place.storedBytes })
+                    var offset = 0
                     for (digest, place) in chunks {
-                        stored.append(
-                            StoredChunk(
-                                digest: digest, place: place, bytes: try reader.readStored(digest, place, block)))
+                        let target = bytes.slice(offset..<(offset + place.storedBytes))
+                        try reader.readStored(digest, place, block, into: target)
+                        offset += place.storedBytes
                     }
-                    return stored
+                    return StoredChunks(list: chunks, bytes: bytes)
                 })
         }
         var failed: Int?
@@ -203,16 +228,10 @@ struct Collector {
         of source: Source, _ going: Set<BlockRef>, to writer: CommitWriter
     ) throws(StoreError) {
         let ref = source.block.ref
-        for record in source.head.contents.records {
+        for record in source.records {
             switch record.record {
-            case .put(let put):
-                guard try engine.index.block(ofVersion: put.key, record.identity) == ref else { continue }
-                try writer.add(copyOf: record)
-            case .delete(let delete):
-                guard try engine.index.block(ofVersion: delete.key, record.identity) == ref,
-                    !Mutant.isActive(.deleteNotCopied)
-                else { continue }
-                try writer.add(copyOf: record)
+            case .delete where Mutant.isActive(.deleteNotCopied): break
+            case .put, .delete: try writer.add(copyOf: record)
             case .purge(let purge):
                 if try isNeeded(purge, in: ref, going) { try writer.add(copyOf: record) }
             case .configuration(let configuration):

@@ -67,8 +67,8 @@ struct LiveChunks {
     }
 
     private mutating func mark(_ entries: [ManifestEntry], depth: UInt8, _ engine: Engine) throws(StoreError) {
-        for entry in entries {
-            let places = try engine.index.numberedPlaces(of: entry.digest)
+        let found = try engine.index.numberedPlaces(of: entries.lazy.map(\.digest))
+        for (entry, places) in zip(entries, found) {
             // A chunk that is nowhere is lost: nothing here to keep.
             guard let newest = places.first else { continue }
             if !live[newest.number] { try mark(places, engine) }

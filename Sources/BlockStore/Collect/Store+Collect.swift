@@ -182,10 +182,10 @@ extension Store {
         var bytes = 0
         let profile = rest.first?.profile ?? configuration.profile
         while let next = rest.first, next.profile == profile,
-            batch.isEmpty || bytes + next.liveBytes <= options.collectedBytes, batch.count < options.collectedBlocks
+            batch.isEmpty || bytes + next.memoryBytes <= options.collectedBytes, batch.count < options.collectedBlocks
         {
             batch.append(next.block)
-            bytes += next.liveBytes
+            bytes += next.memoryBytes
             rest.removeFirst()
         }
         return (batch, profile)

@@ -99,32 +99,30 @@ struct ChunkReader: Sendable {
     }
 
     /// Reads the stored bytes of a chunk from one of its places, to be copied as they are. They are decoded once, so that
-    /// nothing is handed on that does not yield the chunk.
+    /// nothing is handed on that does not yield the chunk. `stored` holds exactly so many.
     ///
     /// - Throws: `.lost` when the block has them no more.
-    func readStored(_ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock) throws(StoreError) -> Buffer {
+    func readStored(
+        _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into stored: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
         guard Self.isPlausible(place, in: block), place.plainBytes <= Limits.plainChunkBytes else {
             throw Index.corrupt("the place of chunk \(digest) lies outside its block")
         }
         let plain = engine.chunkBuffers.take(place.plainBytes)
         defer { engine.chunkBuffers.give(plain) }
-        let stored = Buffer(byteCount: place.storedBytes)
         let isRight = { (bytes: UnsafeRawBufferPointer) in
             guard place.codec == .stored else {
                 return decode(digest, place, bytes, into: plain.slice(0..<place.plainBytes))
             }
             return bytes.count == place.plainBytes && Workspaces.shared.with { $0.digest(of: bytes) } == digest
         }
-        if readDirectly(place, block, into: stored.bytes), isRight(UnsafeRawBufferPointer(stored.bytes)) {
-            return stored
-        }
+        if readDirectly(place, block, into: stored), isRight(UnsafeRawBufferPointer(stored)) { return }
         var problems: [DamagedShard] = []
         defer { engine.remember(problems) }
-        guard try rebuild(place, block, into: stored.bytes, &problems, isRight) else {
+        guard try rebuild(place, block, into: stored, &problems, isRight) else {
             throw StoreError(
                 .lost, "read chunk \(digest)", detail: "too few sound shards of block \(block.name) are left")
         }
-        return stored
     }
 
     private static func isPlausible(_ place: ChunkPlace, in block: IndexedBlock) -> Bool {

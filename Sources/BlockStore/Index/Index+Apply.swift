@@ -8,11 +8,20 @@ extension Index {
     func apply(_ commits: [AcceptedCommit], state: IndexState) throws(StoreError) {
         try write { connection throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
-                var fold = Fold(connection: connection, totals: try Self.totals(connection))
-                for commit in commits { try fold.apply(commit) }
-                try Self.setTotals(fold.totals, connection)
-                try Self.setState(state, connection)
+                try Filling(connection: connection).apply(commits, state: state)
             }
+        }
+    }
+
+    /// An open transaction that commits are folded into.
+    struct Filling {
+        let connection: Connection
+
+        func apply(_ commits: [AcceptedCommit], state: IndexState) throws(StoreError) {
+            var fold = Fold(connection: connection, totals: try Index.totals(connection))
+            for commit in commits { try fold.apply(commit) }
+            try Index.setTotals(fold.totals, connection)
+            try Index.setState(state, connection)
         }
     }
 
@@ -74,9 +83,10 @@ private struct Fold {
         totals.shardBytes += Int64(block.shards.count) * Int64(block.shardPayloadBytes)
         if IndexedBlock.isSmall(block.shardPayloadBytes, block.columnCount) { totals.smallBlocks += 1 }
         let insert = try connection.statement("INSERT INTO chunks (id, tag, value) VALUES (?, ?, ?)")
+        let row = ChunkRow()
         for (offset, chunk) in chunks.enumerated() {
             try insert.bind(1, first + Int64(offset)).bind(2, Index.tag(of: chunk.digest))
-                .bind(3, Index.value(of: chunk, in: ref)).run()
+                .bind(3, lasting: row.value(of: chunk, in: ref)).run()
             totals.chunks += 1
             totals.uniquePlainBytes += Int64(chunk.plainBytes)
             totals.chunkStoredBytes += Int64(chunk.storedBytes)
@@ -215,7 +225,7 @@ private struct Fold {
         let sums = try connection.statement("SELECT value FROM chunks WHERE id >= ? AND id < ? + ?")
             .bind(1, first).bind(2, first).bind(3, count)
         while try sums.step() {
-            let (_, place) = try Index.chunk(sums.bytes(0))
+            let place = try Index.chunk(sums, 0).place
             totals.chunks -= 1
             totals.uniquePlainBytes -= Int64(place.plainBytes)
             totals.chunkStoredBytes -= Int64(place.storedBytes)

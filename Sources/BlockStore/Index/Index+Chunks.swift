@@ -11,25 +11,37 @@ extension Index {
             .bind(1, tag(of: digest))
         var places: [ChunkPlace] = []
         while try statement.step() {
-            let (found, place) = try chunk(statement.bytes(0))
+            let (found, place) = try chunk(statement, 0)
             if found == digest { places.append(place) }
         }
         return places
     }
 
-    /// Every place that holds the chunk `digest`, the newest first, each with the chunk's number in this index.
-    func numberedPlaces(of digest: Digest) throws(StoreError) -> [(number: Int, place: ChunkPlace)] {
+    /// For each of `digests` every place that holds that chunk, the newest first, each with the chunk's number in this index.
+    func numberedPlaces(
+        of digests: some Sequence<Digest>
+    ) throws(StoreError) -> [[(number: Int, place: ChunkPlace)]] {
         try read { connection throws(StoreError) in
-            let statement = try connection.statement("SELECT id, value FROM chunks WHERE tag = ? ORDER BY id DESC")
-                .bind(1, Self.tag(of: digest))
+            let statement = try connection.statement(Self.numbered)
             defer { statement.reset() }
-            var places: [(number: Int, place: ChunkPlace)] = []
-            while try statement.step() {
-                let (found, place) = try Self.chunk(statement.bytes(1))
-                if found == digest { places.append((Int(statement.integer(0)), place)) }
-            }
-            return places
+            var result: [[(number: Int, place: ChunkPlace)]] = []
+            for digest in digests { result.append(try Self.numberedPlaces(of: digest, statement)) }
+            return result
         }
+    }
+
+    private static let numbered = "SELECT id, value FROM chunks WHERE tag = ? ORDER BY id DESC"
+
+    private static func numberedPlaces(
+        of digest: Digest, _ statement: Statement
+    ) throws(StoreError) -> [(number: Int, place: ChunkPlace)] {
+        statement.bind(1, tag(of: digest))
+        var places: [(number: Int, place: ChunkPlace)] = []
+        while try statement.step() {
+            let (found, place) = try chunk(statement, 1)
+            if found == digest { places.append((Int(statement.integer(0)), place)) }
+        }
+        return places
     }
 
     /// The chunks of a block, in the order packed. Their numbers in this index ascend by one.
@@ -44,7 +56,7 @@ extension Index {
             ).bind(1, ref.row)
             var result: [(number: Int, digest: Digest, place: ChunkPlace)] = []
             while try statement.step() {
-                let (digest, place) = try Self.chunk(statement.bytes(1))
+                let (digest, place) = try Self.chunk(statement, 1)
                 guard place.block == ref else { throw Self.corrupt("a block has chunks of another") }
                 result.append((Int(statement.integer(0)), digest, place))
             }
@@ -55,34 +67,69 @@ extension Index {
     /// The first 8 bytes, so that the B-tree of tags stays small; the row has the whole digest.
     static func tag(of digest: Digest) -> Int64 { Int64(bitPattern: digest.words.0) }
 
-    static func value(of entry: ChunkEntry, in block: BlockRef) -> [UInt8] {
-        var writer = ByteWriter()
-        writer.append(entry.digest.bytes)
-        writer.append(block.row)
-        writer.append(entry.offset)
-        writer.append(entry.storedBytes)
-        writer.append(entry.plainBytes)
-        writer.append(entry.codec.rawValue)
-        writer.append(entry.storedChecksum)
-        return encode(writer.bytes)
+    /// The chunk in a column of a statement's row. Read by the million: nothing is copied or allocated.
+    static func chunk(
+        _ statement: Statement, _ column: Int32
+    ) throws(StoreError) -> (digest: Digest, place: ChunkPlace) {
+        try statement.withBytes(column) { row throws(StoreError) in
+            guard row.count == ChunkRow.byteCount else { throw corrupt("a chunk's row has another length") }
+            let body = UnsafeRawBufferPointer(rebasing: row[..<ChunkRow.bodyBytes])
+            var checksum = CRC32C()
+            checksum.update(body)
+            let found = UInt32(littleEndian: row.loadUnaligned(fromByteOffset: ChunkRow.bodyBytes, as: UInt32.self))
+            guard checksum.value == found else { throw corrupt("a chunk's row fails its checksum") }
+            do throws(FormatError) {
+                return try ChunkRow.parse(body)
+            } catch {
+                throw corrupt("a chunk's row: \(error.description)")
+            }
+        }
+    }
+}
+
+/// A chunk's row: digest, block, offset, stored bytes, plain bytes, codec, checksum, and the CRC of all that.
+///
+/// Holds the bytes of one row at a time, to be bound where they are.
+final class ChunkRow {
+    static let bodyBytes = 57
+    static let byteCount = bodyBytes + 4
+
+    private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 8)
+
+    deinit { bytes.deallocate() }
+
+    /// The row of `entry`; until the next call.
+    func value(of entry: ChunkEntry, in block: BlockRef) -> UnsafeRawBufferPointer {
+        entry.digest.write(to: bytes)
+        bytes.storeBytes(of: block.row.littleEndian, toByteOffset: 32, as: Int64.self)
+        bytes.storeBytes(of: entry.offset.littleEndian, toByteOffset: 40, as: UInt32.self)
+        bytes.storeBytes(of: entry.storedBytes.littleEndian, toByteOffset: 44, as: UInt32.self)
+        bytes.storeBytes(of: entry.plainBytes.littleEndian, toByteOffset: 48, as: UInt32.self)
+        bytes.storeBytes(of: entry.codec.rawValue, toByteOffset: 52, as: UInt8.self)
+        bytes.storeBytes(of: entry.storedChecksum.littleEndian, toByteOffset: 53, as: UInt32.self)
+        var checksum = CRC32C()
+        checksum.update(UnsafeRawBufferPointer(rebasing: bytes[..<Self.bodyBytes]))
+        bytes.storeBytes(of: checksum.value.littleEndian, toByteOffset: Self.bodyBytes, as: UInt32.self)
+        return UnsafeRawBufferPointer(bytes)
     }
 
-    static func chunk(_ bytes: [UInt8]) throws(StoreError) -> (Digest, ChunkPlace) {
-        try decode(bytes, "a chunk's row") { cursor throws(FormatError) in
-            let digest = Digest(try cursor.next(bytes: Digest.byteCount, "digest"))
-            let block = BlockRef(row: try cursor.next(Int64.self, "block"))
-            let offset = Int(try cursor.next(UInt32.self, "offset"))
-            let storedBytes = try cursor.nextCount("stored bytes", maximum: Limits.plainChunkBytes)
-            let plainBytes = try cursor.nextCount("plain bytes", maximum: Limits.plainChunkBytes)
-            let code = try cursor.next(UInt8.self, "codec")
-            let checksum = try cursor.next(UInt32.self, "checksum")
-            guard let codec = Codec(rawValue: code) else { throw .unsupported("codec \(code)") }
-            return (
-                digest,
-                ChunkPlace(
-                    block: block, offset: offset, storedBytes: storedBytes, plainBytes: plainBytes, codec: codec,
-                    storedChecksum: checksum)
-            )
-        }
+    fileprivate static func parse(
+        _ body: UnsafeRawBufferPointer
+    ) throws(FormatError) -> (digest: Digest, place: ChunkPlace) {
+        var cursor = ByteCursor(body)
+        let digest = Digest(try cursor.next(bytes: Digest.byteCount, "digest"))
+        let block = BlockRef(row: try cursor.next(Int64.self, "block"))
+        let offset = Int(try cursor.next(UInt32.self, "offset"))
+        let storedBytes = try cursor.nextCount("stored bytes", maximum: Limits.plainChunkBytes)
+        let plainBytes = try cursor.nextCount("plain bytes", maximum: Limits.plainChunkBytes)
+        let code = try cursor.next(UInt8.self, "codec")
+        let checksum = try cursor.next(UInt32.self, "checksum")
+        guard let codec = Codec(rawValue: code) else { throw .unsupported("codec \(code)") }
+        return (
+            digest,
+            ChunkPlace(
+                block: block, offset: offset, storedBytes: storedBytes, plainBytes: plainBytes, codec: codec,
+                storedChecksum: checksum)
+        )
     }
 }

@@ -26,7 +26,8 @@ public final class Index: Sendable {
     static func open(path: String) throws(StoreError) -> Index {
         let connection = try Connection(path: path)
         // The newest transactions may be lost with the power: they are caught up from the shards.
-        try connection.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536")
+        try connection.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
+        try connection.setCache(Limits.indexCacheBytes)
         let index = Index(path: path, connection)
         try index.prepare(connection)
         return index
@@ -83,6 +84,35 @@ public final class Index: Sendable {
         }
     }
 
+    /// Runs `body` with the writer's connection and without the index of tags, which is made again afterwards: sorting all
+    /// tags once costs a fraction of looking for the place of each. For an empty index; all or nothing.
+    ///
+    /// Memory is bounded: what does not fit is sorted in files where the system keeps temporary ones, about 25 bytes a chunk.
+    func fill<Value>(_ body: (Filling) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        try write { connection throws(StoreError) in
+            connection.resetAll()
+            if path != nil {
+                try connection.run("PRAGMA temp_store=FILE")
+                try connection.setCache(Limits.fillingCacheBytes)
+            }
+            defer {
+                if path != nil {
+                    try? connection.run("PRAGMA temp_store=MEMORY")
+                    try? connection.setCache(Limits.indexCacheBytes)
+                }
+            }
+            var result: Value?
+            try connection.transaction { () throws(StoreError) in
+                try connection.run("DROP INDEX chunks_by_tag")
+                result = try body(Filling(connection: connection))
+                connection.resetAll()
+                try connection.run(Schema.chunksByTag)
+            }
+            guard let result else { preconditionFailure("a transaction that did not throw has run") }
+            return result
+        }
+    }
+
     /// Runs `body` with a reader's connection: it sees what was committed when it began.
     func read<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
         guard let path else { return try write(body) }
@@ -99,7 +129,8 @@ public final class Index: Sendable {
 
     private static func reader(_ path: String) throws(StoreError) -> Connection {
         let connection = try Connection(path: path)
-        try connection.run("PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA cache_size=-16384")
+        try connection.run("PRAGMA query_only=ON; PRAGMA cell_size_check=ON")
+        try connection.setCache(Limits.readerCacheBytes)
         return connection
     }
 
@@ -134,6 +165,8 @@ enum Schema {
         return text
     }
 
+    static let chunksByTag = "CREATE INDEX chunks_by_tag ON chunks (tag)"
+
     static let creation = """
         BEGIN;
         CREATE TABLE meta (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
@@ -146,7 +179,7 @@ enum Schema {
             ref INTEGER PRIMARY KEY, number INTEGER NOT NULL, id BLOB NOT NULL, value BLOB NOT NULL,
             first_chunk INTEGER NOT NULL, chunk_count INTEGER NOT NULL, UNIQUE (number, id));
         CREATE TABLE chunks (id INTEGER PRIMARY KEY, tag INTEGER NOT NULL, value BLOB NOT NULL);
-        CREATE INDEX chunks_by_tag ON chunks (tag);
+        \(chunksByTag);
         CREATE TABLE versions (
             key BLOB NOT NULL, number INTEGER NOT NULL, ordinal INTEGER NOT NULL, value BLOB NOT NULL,
             block INTEGER NOT NULL, PRIMARY KEY (key, number, ordinal)) WITHOUT ROWID;

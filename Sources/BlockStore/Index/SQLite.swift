@@ -59,6 +59,8 @@ final class Connection {
 
     func resetAll() { for statement in statements.values { statement.reset() } }
 
+    func setCache(_ byteCount: Int) throws(StoreError) { try run("PRAGMA cache_size=-\(byteCount >> 10)") }
+
     var lastRow: Int64 { sqlite3_last_insert_rowid(handle) }
 
     /// The whole database, as the file would be.
@@ -152,6 +154,14 @@ final class Statement {
         return self
     }
 
+    /// Binds bytes where they are: they must stay until the statement is reset or bound anew.
+    @discardableResult
+    func bind(_ index: Int32, lasting bytes: UnsafeRawBufferPointer) -> Statement {
+        // A null destructor: SQLITE_STATIC.
+        sqlite3_bind_blob64(pointer, index, bytes.baseAddress, UInt64(bytes.count), nil)
+        return self
+    }
+
     /// Goes to the next row; false at the end, when the statement is ready to be used again.
     func step() throws(StoreError) -> Bool {
         let status = sqlite3_step(pointer)
@@ -173,6 +183,16 @@ final class Statement {
     }
 
     func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(pointer, column) }
+
+    /// The bytes of a column where they are. `body` must not step or reset the statement.
+    func withBytes<Value>(
+        _ column: Int32, _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        // The count after the bytes: these may be converted.
+        let base = sqlite3_column_blob(pointer, column)
+        let count = base == nil ? 0 : Int(sqlite3_column_bytes(pointer, column))
+        return try body(UnsafeRawBufferPointer(start: base, count: count))
+    }
 
     func bytes(_ column: Int32) -> [UInt8] {
         let count = Int(sqlite3_column_bytes(pointer, column))

@@ -25,6 +25,15 @@ enum Limits {
     static let smallBlocks = 1024
     /// Repaired side by side: some read while others are written.
     static let blocksInRepair = 4
+    /// Recovery folds commits with so much of contents at a time, at least one.
+    static let foldedContentsBytes = 8 << 20
+    /// What SQLite may keep of the index in memory: the writer's connection, the same while an index is filled, which then
+    /// sorts as much besides, and each reader's.
+    static let indexCacheBytes = 64 << 20
+    static let fillingCacheBytes = 32 << 20
+    static let readerCacheBytes = 16 << 20
+    /// What a collection has in memory for each chunk that it copies, beside its bytes: an upper bound.
+    static let copiedChunkBytes = 256
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 

@@ -1,7 +1,10 @@
 import Chunker
 import Erasure
 
-/// Blocks found on the devices beyond what the index knows, and what they contain.
+/// Blocks found on the devices beyond what the index knows, and what they say of blocks and commits.
+///
+/// Contents are read twice: once to see what there is, and again block by block when it is folded. So a survey of a whole store
+/// has a few hundred bytes a block in memory, however many chunks and keys there are.
 ///
 /// Use from one thread.
 final class BlockSurvey: CommitEvidence {
@@ -13,7 +16,10 @@ final class BlockSurvey: CommitEvidence {
         var places: [Row: [DeviceID]] = [:]
         /// From any valid shard; nil when there is none.
         var header: ShardHeader?
-        var contents: TableOfContents?
+        /// Payload bytes in use.
+        var payloadBytes: UInt64 = 0
+        /// The records that say nothing of keys.
+        var records: [IdentifiedRecord] = []
     }
 
     private let devices: DeviceSet
@@ -48,11 +54,12 @@ final class BlockSurvey: CommitEvidence {
         found.places = Dictionary(grouping: group, by: \.0.row).mapValues { $0.map(\.1) }
         found.named = Protection.distinctPlaces(found.places)
         for (shard, id) in group {
-            guard found.contents == nil, let device = devices.readable(id) else { continue }
+            guard found.header == nil, let device = devices.readable(id) else { continue }
             do throws(StoreError) {
                 let head = try ShardReader.head(of: shard, on: device, storeID: storeID)
                 found.header = head.header
-                found.contents = head.contents
+                found.payloadBytes = head.contents.payloadBytes
+                found.records = head.contents.records.filter(Self.isOfCommits)
             } catch {
                 if error.code == .unsupported { newer = newer ?? error }
                 // Another shard of the block carries the same contents.
@@ -69,10 +76,42 @@ final class BlockSurvey: CommitEvidence {
         }
     }
 
+    private static func isOfCommits(_ record: IdentifiedRecord) -> Bool {
+        switch record.record {
+        case .put, .delete, .purge: false
+        case .profile, .configuration, .retired, .commit: true
+        }
+    }
+
+    /// What a block contains, read anew; nil when none of its shards could be read before.
+    ///
+    /// - Throws: when now none can be. It is not known then what the commit says, and it must not be taken for a block that
+    ///   was nowhere.
+    func contents(of block: BlockName) throws(StoreError) -> TableOfContents? {
+        guard let found = blocks[block], let header = found.header else { return nil }
+        var problem: StoreError?
+        for (row, places) in found.places.sorted(by: { $0.key < $1.key }) {
+            for id in places.sorted() {
+                guard let device = devices.readable(id) else { continue }
+                do throws(StoreError) {
+                    let head = try ShardReader.head(of: ShardName(block, row), on: device, storeID: storeID)
+                    // Another block may have the same name as far as a file shows it.
+                    if head.header.tableOfContentsDigest == header.tableOfContentsDigest { return head.contents }
+                } catch {
+                    problem = error
+                }
+            }
+        }
+        throw StoreError(
+            .io, "read what block \(block) contains",
+            detail: "it could be read a moment ago, and now it cannot" + (problem.map { ": \($0)" } ?? ""),
+            advice: "try again; see bsctl status")
+    }
+
     /// The commits whose records were found, by their last block.
     var commits: [CommitGraph.Node] {
         blocks.compactMap { name, found in
-            for record in found.contents?.records ?? [] {
+            for record in found.records {
                 // A commit record counts only in the block it names last: copies make nothing real.
                 if case .commit(let commit) = record.record, commit.blocks.last?.name == name {
                     return CommitGraph.Node(record: commit, block: name, retired: retired(by: commit))
@@ -85,7 +124,7 @@ final class BlockSurvey: CommitEvidence {
     /// What the commit itself says is retired.
     private func retired(by commit: CommitRecord) -> RetiredRecord? {
         for block in commit.blocks.reversed() {
-            for record in blocks[block.name]?.contents?.records ?? [] {
+            for record in blocks[block.name]?.records ?? [] {
                 if case .retired(let retired) = record.record, record.identity.commit == commit.number {
                     return retired
                 }

@@ -72,7 +72,7 @@ struct CommitGraph {
     /// Judges the leaves that descend from the root, highest epoch first.
     func resolve() -> Outcome {
         var outcome = Outcome()
-        var remaining = Set(nodes.values.filter { $0.record.number > root.number && reachesRoot($0) }.map(\.block))
+        var remaining = reachingRoot(nodes.values.filter { $0.record.number > root.number })
         while outcome.acceptedLeaf == nil, outcome.doubtful.isEmpty {
             let tied = withoutRemnants(highestLeaves(of: remaining))
             if tied.isEmpty { break }
@@ -174,15 +174,30 @@ struct CommitGraph {
     private struct Walk {
         var node: Node
         var retired: RetiredRecord?
+        /// Where that record was found: with the node it decides how the walk goes on.
+        private var source: BlockName?
+
+        struct Position: Hashable {
+            let block: BlockName
+            let source: BlockName?
+        }
+
+        var position: Position { Position(block: node.block, source: source) }
 
         init(from node: Node) {
             self.node = node
-            retired = node.retired
+            takeRetired()
         }
 
         mutating func step(to node: Node) {
             self.node = node
-            if retired == nil { retired = node.retired }
+            takeRetired()
+        }
+
+        private mutating func takeRetired() {
+            guard retired == nil, let found = node.retired else { return }
+            retired = found
+            source = node.block
         }
     }
 
@@ -225,21 +240,37 @@ struct CommitGraph {
         return steps.reversed()
     }
 
-    func reachesRoot(_ node: Node) -> Bool {
-        var walk = Walk(from: node)
-        while let below = parent(of: walk) {
-            if below.number <= root.number {
-                return below.number < root.number || below.block == root.block
+    /// Those of `candidates` from which a walk comes to the root. Walks that have met are one: with as many steps as there are
+    /// commits, where commits do not keep retiring others.
+    func reachingRoot(_ candidates: [Node]) -> Set<BlockName> {
+        var known: [Walk.Position: Bool] = [:]
+        var result: Set<BlockName> = []
+        for node in candidates {
+            var walk = Walk(from: node)
+            var passed: [Walk.Position] = []
+            var answer = known[walk.position]
+            while answer == nil {
+                passed.append(walk.position)
+                answer = step(&walk) ?? known[walk.position]
             }
-            if let next = nodes[below.block], next.record.number == below.number {
-                walk.step(to: next)
-            } else if let next = substitute(below: below.number, under: walk.node.record.epoch) {
-                walk.step(to: next)
-            } else {
-                return true
-            }
+            for position in passed { known[position] = answer }
+            if answer == true { result.insert(node.block) }
         }
-        return root.number == .none
+        return result
+    }
+
+    /// One step towards the root; at the end, whether it was reached.
+    private func step(_ walk: inout Walk) -> Bool? {
+        guard let below = parent(of: walk) else { return root.number == .none }
+        if below.number <= root.number { return below.number < root.number || below.block == root.block }
+        if let next = nodes[below.block], next.record.number == below.number {
+            walk.step(to: next)
+        } else if let next = substitute(below: below.number, under: walk.node.record.epoch) {
+            walk.step(to: next)
+        } else {
+            return true
+        }
+        return nil
     }
 
     /// The commit with the highest number below `number` that a writer of `epoch` can have seen; of

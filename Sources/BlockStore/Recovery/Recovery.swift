@@ -200,7 +200,7 @@ struct Recovery {
     private func locateNewRows(_ chain: [CommitGraph.Step], _ survey: BlockSurvey) throws(StoreError) {
         for case .commit(let node) in chain {
             for block in node.record.blocks {
-                for record in survey.blocks[block.name]?.contents?.records ?? [] {
+                for record in survey.blocks[block.name]?.records ?? [] {
                     if case .profile(let profile) = record.record {
                         try locateRows(from: profile.first, to: profile.last)
                     }
@@ -258,10 +258,11 @@ struct Recovery {
         let graph = CommitGraph(
             root: known.head, nodes: survey.commits, evidence: survey, retired: known.retired,
             inService: Set(devices.inService))
-        if let stray = survey.commits.first(where: {
+        let newer = survey.commits.filter {
             $0.record.number > known.head.number && $0.record.epoch.counter >= known.epoch.counter
-                && !graph.reachesRoot($0)
-        }) {
+        }
+        let descendants = graph.reachingRoot(newer)
+        if let stray = newer.first(where: { !descendants.contains($0.block) }) {
             throw Index.corrupt("commit \(stray.record.number) does not descend from its newest")
         }
     }
@@ -270,13 +271,30 @@ struct Recovery {
     private func fold(
         _ chain: [CommitGraph.Step], _ survey: BlockSurvey, _ state: inout IndexState?, _ root: CommitHead
     ) throws(StoreError) -> IndexState {
+        guard state == nil else {
+            return try fold(chain, survey, &state, root) { commits, state throws(StoreError) in
+                try index.apply(commits, state: state)
+            }
+        }
+        return try index.fill { filling throws(StoreError) in
+            try fold(chain, survey, &state, root) { commits, state throws(StoreError) in
+                try filling.apply(commits, state: state)
+            }
+        }
+    }
+
+    private func fold(
+        _ chain: [CommitGraph.Step], _ survey: BlockSurvey, _ state: inout IndexState?, _ root: CommitHead,
+        apply: ([AcceptedCommit], IndexState) throws(StoreError) -> Void
+    ) throws(StoreError) -> IndexState {
         var batch: [AcceptedCommit] = []
+        var batchBytes = 0
         let retired = chain.reversed().lazy.compactMap { step in
             if case .commit(let node) = step { node.retired } else { nil }
         }.first
         for (position, step) in chain.enumerated() {
             guard case .commit(let node) = step else { continue }
-            let commit = accepted(node, survey, without: retired)
+            let commit = try accepted(node, survey, without: retired)
             for block in commit.blocks {
                 for record in block.contents?.records ?? [] {
                     switch record.record {
@@ -293,15 +311,19 @@ struct Recovery {
                 }
             }
             batch.append(commit)
+            batchBytes += node.record.blocks.reduce(0) {
+                $0 + (survey.blocks[$1.name]?.header?.tableOfContentsBytes ?? 0)
+            }
             state?.head = CommitHead(number: node.record.number, block: node.block)
             state?.epoch = node.record.epoch
             for block in commit.blocks {
                 let highest = max(state?.highestBlock ?? .none, block.name.number)
                 state?.highestBlock = highest
             }
-            if batch.count == 64, let state {
-                try index.apply(batch, state: state)
+            if batch.count == 64 || batchBytes >= Limits.foldedContentsBytes, let state {
+                try apply(batch, state)
                 batch = []
+                batchBytes = 0
                 progress?(Progress(phase: "folding commits", doneItems: position + 1, totalItems: chain.count))
             }
         }
@@ -313,7 +335,7 @@ struct Recovery {
         }
         let seen = Mutant.isActive(.absentTakenForPresent) ? devices.order : devices.inService
         for id in seen { final.lastInService[id] = final.highestBlock }
-        if !batch.isEmpty || final != state { try index.apply(batch, state: final) }
+        if !batch.isEmpty || final != state { try apply(batch, final) }
         state = final
         return final
     }
@@ -321,18 +343,19 @@ struct Recovery {
     /// What a commit adds, without the blocks that a later one retired.
     private func accepted(
         _ node: CommitGraph.Node, _ survey: BlockSurvey, without retired: RetiredRecord?
-    ) -> AcceptedCommit {
-        AcceptedCommit(
-            record: node.record,
-            blocks: node.record.blocks.filter { retired?.holds($0.name) != true }.map { block in
-                let found = survey.blocks[block.name]
-                return AcceptedBlock(
+    ) throws(StoreError) -> AcceptedCommit {
+        var blocks: [AcceptedBlock] = []
+        for block in node.record.blocks where retired?.holds(block.name) != true {
+            let found = survey.blocks[block.name]
+            blocks.append(
+                AcceptedBlock(
                     name: block.name, profile: block.profile,
                     columnCount: found?.header?.columnCount ?? block.profile.dataShards,
                     firstColumn: found?.header?.firstColumn ?? 0, shardPayloadBytes: found?.header?.payloadBytes ?? 0,
-                    payloadBytes: found?.contents?.payloadBytes ?? 0, leastShards: Int(block.leastShards),
-                    shards: found?.named ?? [:], contents: found?.contents)
-            })
+                    payloadBytes: found?.payloadBytes ?? 0, leastShards: Int(block.leastShards),
+                    shards: found?.named ?? [:], contents: try survey.contents(of: block.name)))
+        }
+        return AcceptedCommit(record: node.record, blocks: blocks)
     }
 
     /// A commit off the chain that the index does not hold either.
@@ -367,7 +390,8 @@ public struct CommitSummary: Sendable, Hashable {
         number = node.record.number.value
         var keys: Set<Key> = []
         for block in node.record.blocks {
-            for record in survey.blocks[block.name]?.contents?.records ?? [] {
+            // Who cannot be asked any more is left out: this is for people.
+            for record in (try? survey.contents(of: block.name))?.records ?? [] {
                 // A collection's commit also carries what others said.
                 guard record.identity.commit == node.record.number else { continue }
                 switch record.record {

@@ -135,6 +135,38 @@ final class IndexTests: XCTestCase {
         }
     }
 
+    func testAnIndexFilledAtOnceIsLikeOneFoldedBitByBit() throws {
+        let path = NSTemporaryDirectory() + "bs-fill-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        for seed in UInt64(1)...10 {
+            let history = try History(seed: seed, length: 30)
+            let folded = try Index.inMemory()
+            try history.apply(0..<30, to: folded)
+            let state = try XCTUnwrap(try folded.state())
+            let filled = try Index.open(path: "\(path)/\(seed)")
+            XCTAssertThrowsError(
+                try filled.fill { filling throws(StoreError) in
+                    try filling.apply(Array(history.commits[0..<9]), state: state)
+                    throw StoreError(.io, "read", detail: "the disk is gone")
+                })
+            XCTAssertNil(try filled.state(), "all or nothing")
+            try filled.fill { filling throws(StoreError) in
+                try filling.apply(Array(history.commits[0..<13]), state: state)
+                try filling.apply(Array(history.commits[13...]), state: state)
+            }
+            XCTAssertEqual(try filled.dump(), try folded.dump(), "seed \(seed)")
+            XCTAssertEqual(try filled.totals(), try folded.totals(), "seed \(seed)")
+            for chunk in history.commits.flatMap(\.blocks).flatMap({ $0.contents?.chunks ?? [] }) {
+                XCTAssertFalse(try filled.places(of: chunk.digest).isEmpty)
+            }
+            try filled.check()
+            filled.close()
+            // Its tables are what every index has.
+            try Index.open(path: "\(path)/\(seed)").close()
+        }
+    }
+
     func testTheSameIdentityWithOtherContentsIsCorruption() throws {
         let one = try History(seed: 1, length: 12)
         let other = try History(seed: 2, length: 12)
