@@ -124,6 +124,37 @@ final class KillTests: CommandTest {
         expect(0, "scrub")
     }
 
+    func testACollectionAndAReshapeKilledAtAnyMomentLoseNothing() {
+        makeStore(disks: 6, "--profile rs:2+2")
+        let random = SeededRandom(ProcessInfoSeed.value)
+        for round in 0..<5 {
+            for number in 0..<4 {
+                put(Self.bytes(700_000 + number, seed: UInt64(round * 4 + number)), as: "round-\(round)/k\(number)")
+            }
+            expect(0, "rm round-\(round)/k0 round-\(round)/k1")
+            expect(0, "prune --keep-last 0")
+            for words in ["collect --full", "reshape --profile \(round % 2 == 0 ? "rs:2+3" : "rs:3+2")"] {
+                let child = start(Self.words(words))
+                usleep(UInt32(random.next() % 60_000))
+                child.kill()
+                let code = child.wait().code
+                XCTAssertTrue([0, 128 + 9].contains(code), "\(words): \(code)")
+                for earlier in 0...round {
+                    for number in 2..<4 {
+                        XCTAssertEqual(
+                            content("round-\(earlier)/k\(number)"),
+                            Self.bytes(700_000 + number, seed: UInt64(earlier * 4 + number)), "round \(round), \(words)")
+                    }
+                }
+            }
+        }
+        expect(0, "reshape")
+        expect(0, "collect --full")
+        expect(0, "index rebuild")
+        expect(0, "scrub")
+        XCTAssertTrue(expect(0, "collect --full --dry-run").text.contains("nothing to collect"))
+    }
+
     func testAScrubThatIsInterruptedGoesOnWhereItWas() throws {
         makeStore(disks: 4, "--profile rs:2+2")
         for number in 0..<5 { put(Self.bytes(500_000, seed: UInt64(number)), as: "k\(number)") }

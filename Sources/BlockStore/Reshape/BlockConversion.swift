@@ -22,9 +22,10 @@ struct BlockConversion {
     init(_ engine: Engine, _ block: IndexedBlock, to profile: Profile, isLookedAt: Bool) {
         let wanted = profile.rows(over: block.columns)
         let known = block.shards.filter { !block.damaged.contains($0.key) }
-        let there = known.filter { row, id in
-            guard let device = engine.devices.device(id) else { return false }
-            return !isLookedAt || Engine.has(device, ShardName(block.name, row))
+        var there: [Row: DeviceID] = [:]
+        for (row, id) in known.sorted(by: { $0.key < $1.key }) {
+            guard let device = engine.devices.device(id) else { continue }
+            if !isLookedAt || Engine.has(device, ShardName(block.name, row)) { there[row] = id }
         }
         let kept = Protection.onDistinctDevices(there.filter { wanted.contains($0.key) })
         let places = Self.place(wanted.filter { kept[$0] == nil }, of: block, beside: kept, engine)
