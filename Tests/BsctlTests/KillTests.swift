@@ -143,7 +143,8 @@ final class KillTests: CommandTest {
                     for number in 2..<4 {
                         XCTAssertEqual(
                             content("round-\(earlier)/k\(number)"),
-                            Self.bytes(700_000 + number, seed: UInt64(earlier * 4 + number)), "round \(round), \(words)")
+                            Self.bytes(700_000 + number, seed: UInt64(earlier * 4 + number)), "round \(round), \(words)"
+                        )
                     }
                 }
             }
