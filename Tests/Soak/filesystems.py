@@ -15,7 +15,7 @@ from typing import Callable, Iterator
 
 from bsctl import DEGRADED, DONE, FAILED, NOT_FOUND, Broken, Bsctl, Outcome, digest, require_no_temporaries
 from mounts import (
-    MIB, PAGE_BYTES, Filler, Missing, make_image, mount_image, mount_tmpfs, remount, shut_down, unmount)
+    MIB, PAGE_BYTES, Filler, Missing, free_bytes, make_image, mount_image, mount_tmpfs, remount, shut_down, unmount)
 
 NO_SPACE = os.strerror(errno.ENOSPC)
 IO_ERROR = os.strerror(errno.EIO)
@@ -249,19 +249,19 @@ def freed_when_full(shop: Shop) -> str:
     shop.bsctl.home = home / "home"
     shop.make()
     big = shop.chance.randbytes(20 * MIB)
-    shop.put("big", big)
+    shop.put("old/big", big)
     fillers = [Filler(place) for place in [*shop.mounts, home]]
     for filler in fillers:
         filler.leave(0)
-    shop.put("more", shop.chance.randbytes(MIB), codes=(FAILED,))
-    del shop.expected["big"]
-    for words in (["rm", "big"], ["prune", "--keep-last", "0"], ["collect", "--full"]):
+    shop.put("edge/more", shop.chance.randbytes(MIB), codes=(FAILED,))
+    del shop.expected["old/big"]
+    for words in (["rm", "old/big"], ["prune", "--keep-last", "0"], ["collect", "--full"]):
         shop.bsctl.run(*words, codes=(DONE,))
         shop.check()
     freed = min(free_bytes(mount) for mount in shop.mounts)
     if freed < 4 * MIB:
         raise Broken("wrong", f"only {freed} bytes are free on some device")
-    shop.put("more", big[: 10 * MIB])
+    shop.put("edge/more", big[: 10 * MIB])
     for filler in fillers:
         filler.remove()
     shop.require_whole()
