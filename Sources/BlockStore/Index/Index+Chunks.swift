@@ -23,7 +23,12 @@ extension Index {
     ) throws(StoreError) -> [[(number: Int, place: ChunkPlace)]] {
         try read { connection throws(StoreError) in
             let statement = try connection.statement(Self.numbered)
-            defer { statement.reset() }
+            // One view for all of them: to begin anew for each would cost more than the look.
+            try connection.run("BEGIN")
+            defer {
+                statement.reset()
+                try? connection.run("END")
+            }
             var result: [[(number: Int, place: ChunkPlace)]] = []
             for digest in digests { result.append(try Self.numberedPlaces(of: digest, statement)) }
             return result
