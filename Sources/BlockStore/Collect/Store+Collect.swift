@@ -57,7 +57,7 @@ extension Store {
     /// files deleted.
     ///
     /// A crash at any point loses nothing; what was under way is done by the next call. Others write and read meanwhile: the
-    /// locks are given back about every second. At most 64 MiB of chunks and a few bits for each chunk of the store are in memory.
+    /// locks are given back when somebody waits for them. At most 64 MiB of chunks and a few bits for each chunk of the store are in memory.
     ///
     /// - Throws: `.indexDamaged` before anything is written, when the index does not hold together; what a put throws, and
     ///   `.lost` when a manifest cannot be read: then it is not known what is needed.

@@ -48,7 +48,7 @@ extension Store {
     /// Makes every missing and damaged shard again, on the devices there are, the most endangered blocks
     /// first; goes on past errors. In a sandbox, lost devices are put back before.
     ///
-    /// The locks are held about a second at a time. A repair that was cut off is run again and does what is left.
+    /// The locks are given back when somebody waits for them. A repair that was cut off is run again and does what is left.
     /// - Throws: when nothing can be repaired at all, or the locks cannot be had again; single failures are in the report.
     public func repair(
         _ options: RepairOptions = RepairOptions(), progress: ProgressHandler? = nil
