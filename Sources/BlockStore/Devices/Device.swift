@@ -60,6 +60,8 @@ public struct StagedShard: Sendable, Hashable {
 public enum ReadSource: Sendable {
     /// The page cache will do.
     case cache
+    /// The page cache will do and need not keep it: what is read in passing, once, displaces nothing else.
+    case passing
     /// The medium itself, past every cache: what a pass that *proves* must use.
     case medium
 }

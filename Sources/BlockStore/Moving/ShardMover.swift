@@ -103,15 +103,16 @@ struct ShardMover {
     private func load(
         _ shard: ShardName, from device: any Device, into buffer: Buffer, _ block: IndexedBlock
     ) throws(StoreError) -> ShardFile {
-        let head = try ShardReader.head(of: shard, on: device, storeID: engine.storeID)
+        let head = try ShardReader.head(of: shard, on: device, storeID: engine.storeID, from: .passing)
         guard head.header.block == block.name, head.header.payloadBytes == block.shardPayloadBytes else {
             throw StoreError(.corrupt, "read shard \(shard)", at: device.place, detail: "it is of another block")
         }
-        let table = try ShardReader.checksums(of: head.header, head.layout, shard, on: device)
+        let table = try ShardReader.checksums(of: head.header, head.layout, shard, on: device, from: .passing)
         let payload = buffer.slice(0..<head.header.payloadBytes)
         if table.cellCount > 0 {
             try ShardReader.cells(
-                0..<table.cellCount, of: head.header, head.layout, checkedBy: table, shard, on: device, into: payload)
+                0..<table.cellCount, of: head.header, head.layout, checkedBy: table, shard, on: device, into: payload,
+                from: .passing)
         }
         return ShardFile(header: head.header, payload: UnsafeRawBufferPointer(payload), contents: head.contentsBytes)
     }

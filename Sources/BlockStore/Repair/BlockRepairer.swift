@@ -102,7 +102,7 @@ extension BlockRepairer {
         var suspects: [Set<Row>] = [[]]
         if block.profile.tolerance >= 1 { suspects += block.profile.rows.map { [$0] } }
         for excluded in suspects {
-            var reader = BlockReader(engine, block, excluding: excluded)
+            var reader = BlockReader(engine, block, excluding: excluded, from: .passing)
             do throws(StoreError) {
                 try reader.readAll(into: payload)
             } catch {

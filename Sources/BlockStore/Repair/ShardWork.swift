@@ -75,7 +75,7 @@ struct SourceProblem: Sendable {
             guard let device = engine.devices.readable(id) else {
                 throw StoreError(.notFound, "read shard \(ShardName(block.name, row))", detail: "its device is away")
             }
-            let shard = try OpenShard(row, of: block, on: device, storeID: engine.storeID, from: .cache)
+            let shard = try OpenShard(row, of: block, on: device, storeID: engine.storeID, from: .passing)
             for part in parts {
                 let count = Limits.bytes(ofCells: part.cells, payloadBytes: block.shardPayloadBytes)
                 let found = shard.readSound(part.cells, into: buffer.slice(part.offset..<(part.offset + count)))

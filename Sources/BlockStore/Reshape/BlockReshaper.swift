@@ -117,7 +117,7 @@ struct BlockReshaper {
         let stripe = 16 * Limits.cellBytes
         let scratch = Buffer(byteCount: stripe * plan.reads.count)
         let rebuilder = Rebuilder(plan)
-        var reader = BlockReader(engine, block)
+        var reader = BlockReader(engine, block, from: .passing)
         var start = 0
         while start < size {
             let count = min(stripe, size - start)

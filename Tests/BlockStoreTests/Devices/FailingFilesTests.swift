@@ -95,7 +95,7 @@ final class FailingFilesTests: XCTestCase {
             try device.sync([staged])
             try device.name([staged], replacing: false)
         }
-        for source in [ReadSource.cache, .medium] {
+        for source in [ReadSource.cache, .passing, .medium] {
             let read = { (device: DirectoryDevice, _: String) in
                 var bytes = [UInt8](repeating: 0, count: 10)
                 try bytes.withMutableBytes { raw throws(StoreError) in
