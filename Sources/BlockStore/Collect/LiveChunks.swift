@@ -16,8 +16,17 @@ struct LiveChunks {
     private var walked = Bitmap()
     /// Everything up to here is marked.
     private var marked: CommitNumber
+    /// Chunks and nodes that are to be looked up, many at a time: in the order of the index each page of it is read once.
+    private var pending: [Pending] = []
     private var survived: [BlockRef: Int] = [:]
     private var survival = SurvivalTable()
+
+    /// An entry of a manifest or of one of its nodes. `depth` 0 is a chunk, more a node above so many levels.
+    private struct Pending {
+        let digest: Digest
+        let depth: UInt8
+        let byteCount: UInt64
+    }
 
     /// Marks what every version needs.
     ///
@@ -32,12 +41,13 @@ struct LiveChunks {
             let page = try engine.index.list(prefix: [], after: after, limit: 1000, all: true)
             for version in page.versions {
                 guard let put = version.put else { continue }
-                try mark(put.manifest.entries, depth: put.manifest.depth, engine)
+                try add(put.manifest.entries, depth: put.manifest.depth, engine)
                 done += 1
             }
             progress?(Progress(phase: "marking what is needed", doneItems: done, totalItems: total))
             after = page.last
         } while after != nil
+        try markPending(engine)
         survived = [:]
     }
 
@@ -53,9 +63,10 @@ struct LiveChunks {
             for change in page {
                 guard case .put = change.what, let put = try engine.index.version(of: change.key, change.identity)?.put
                 else { continue }
-                try mark(put.manifest.entries, depth: put.manifest.depth, engine)
+                try add(put.manifest.entries, depth: put.manifest.depth, engine)
             }
         }
+        try markPending(engine)
         marked = head
         survived = [:]
         return true
@@ -66,35 +77,54 @@ struct LiveChunks {
         return state.head.number
     }
 
-    private mutating func mark(_ entries: [ManifestEntry], depth: UInt8, _ engine: Engine) throws(StoreError) {
-        let found = try engine.index.numberedPlaces(of: entries.lazy.map(\.digest))
-        for (entry, places) in zip(entries, found) {
-            // A chunk that is nowhere is lost: nothing here to keep.
-            guard let newest = places.first else { continue }
-            if !live[newest.number] { try mark(places, engine) }
-            guard depth > 0, !walked[newest.number] else { continue }
-            walked[newest.number] = true
-            let node = try ChunkReader(engine: engine).readNode(entry.digest)
-            let below: [ManifestEntry]
-            do throws(FormatError) {
-                defer { engine.chunkBuffers.give(node.buffer) }
-                below = try ManifestNode.parse(node.bytes, depth: depth - 1, covering: entry.byteCount)
-            } catch {
-                throw StoreError(.corrupt, "read manifest node \(entry.digest)", detail: error.description)
-            }
-            try mark(below, depth: depth - 1, engine)
+    private mutating func add(
+        _ entries: [ManifestEntry], depth: UInt8, _ engine: Engine
+    ) throws(StoreError) {
+        for entry in entries {
+            pending.append(Pending(digest: entry.digest, depth: depth, byteCount: entry.byteCount))
         }
+        if pending.count >= Limits.markedTogether { try markPending(engine) }
     }
 
+    /// Marks what is pending, and what stands below it: each level down is a call of its own.
+    private mutating func markPending(_ engine: Engine) throws(StoreError) {
+        let batch = pending
+        guard !batch.isEmpty else { return }
+        pending = []
+        var nodes: [Pending] = []
+        // A chunk that is nowhere is lost: nothing here to keep.
+        var places = try engine.index.numberedPlaces(of: batch.lazy.map(\.digest))[...]
+        while let newest = places.first {
+            let all = places.prefix { $0.position == newest.position }
+            places = places.dropFirst(all.count)
+            if !live[newest.number] { try mark(all, engine) }
+            guard batch[newest.position].depth > 0, !walked[newest.number] else { continue }
+            walked[newest.number] = true
+            nodes.append(batch[newest.position])
+        }
+        for node in nodes {
+            let plain = try ChunkReader(engine: engine).readNode(node.digest)
+            let below: [ManifestEntry]
+            do throws(FormatError) {
+                defer { engine.chunkBuffers.give(plain.buffer) }
+                below = try ManifestNode.parse(plain.bytes, depth: node.depth - 1, covering: node.byteCount)
+            } catch {
+                throw StoreError(.corrupt, "read manifest node \(node.digest)", detail: error.description)
+            }
+            try add(below, depth: node.depth - 1, engine)
+        }
+        try markPending(engine)
+    }
+
+    /// - Parameter places: all of one chunk.
     private mutating func mark(
-        _ places: [(number: Int, place: ChunkPlace)], _ engine: Engine
+        _ places: ArraySlice<Index.NumberedPlace>, _ engine: Engine
     ) throws(StoreError) {
-        for (number, _) in places { live[number] = true }
-        guard places.count > 1 else { return needed[places[0].number] = true }
-        var best = (number: places[0].number, losses: -2)
-        for (number, place) in places {
-            let losses = try lossesSurvived(place.block, engine)
-            if losses > best.losses { best = (number, losses) }
+        for place in places { live[place.number] = true }
+        var best = (number: -1, losses: Int.min)
+        for place in places {
+            let losses = places.count == 1 ? 0 : try lossesSurvived(place.block, engine)
+            if losses > best.losses { best = (place.number, losses) }
         }
         needed[best.number] = true
     }

@@ -60,12 +60,12 @@ private struct Fold {
         _ block: AcceptedBlock, of commit: CommitNumber
     ) throws(StoreError) -> BlockRef {
         if let known = try Index.block(named: block.name, connection), !known.isUnknown { return known.ref }
-        try remove(block: block.name)
-        let firstChunk = try connection.statement("SELECT coalesce(max(id), 0) + 1 FROM chunks")
-        _ = try firstChunk.step()
-        let first = firstChunk.integer(0)
-        firstChunk.reset()
+        var retired: [RetiredChunk] = []
+        try remove(block: block.name, &retired)
+        try delete(&retired)
         let chunks = block.contents?.chunks ?? []
+        let first = totals.highestChunk + 1
+        totals.highestChunk += Int64(chunks.count)
         try connection.statement(
             "INSERT INTO blocks (number, id, value, first_chunk, chunk_count) VALUES (?, ?, x'', ?, ?)"
         )
@@ -202,12 +202,14 @@ private struct Fold {
     }
 
     private mutating func apply(_ retired: RetiredRecord) throws(StoreError) {
+        var chunks: [RetiredChunk] = []
         for interval in retired.intervals {
             for ref in try refs(from: interval.lowerBound, to: interval.upperBound) {
-                if let block = try Index.block(ref, connection) { try remove(block: block.name) }
+                if let block = try Index.block(ref, connection) { try remove(block: block.name, &chunks) }
             }
         }
-        for block in retired.blocks { try remove(block: block) }
+        for block in retired.blocks { try remove(block: block, &chunks) }
+        try delete(&chunks)
         // What their commits said is told by copies alone now, and not all of it.
         for interval in retired.commits {
             try connection.statement("DELETE FROM changes WHERE number >= ? AND number <= ?")
@@ -215,23 +217,38 @@ private struct Fold {
         }
     }
 
-    private mutating func remove(block name: BlockName) throws(StoreError) {
+    /// A chunk whose row is to go.
+    private struct RetiredChunk {
+        let tag: Int64
+        let number: Int64
+    }
+
+    /// Deletes rows by their tags in order: the index of tags is much longer than what is in memory of it.
+    private func delete(_ chunks: inout [RetiredChunk]) throws(StoreError) {
+        chunks.sort { ($0.tag, $0.number) < ($1.tag, $1.number) }
+        let statement = try connection.statement("DELETE FROM chunks WHERE id = ?")
+        for chunk in chunks { try statement.bind(1, chunk.number).run() }
+        chunks.removeAll(keepingCapacity: true)
+    }
+
+    /// Its chunks' rows may stay until `chunks` are deleted.
+    private mutating func remove(block name: BlockName, _ chunks: inout [RetiredChunk]) throws(StoreError) {
         guard let block = try Index.block(named: name, connection) else { return }
         let bounds = try connection.statement("SELECT first_chunk, chunk_count FROM blocks WHERE ref = ?")
             .bind(1, block.ref.row)
         _ = try bounds.step()
         let (first, count) = (bounds.integer(0), bounds.integer(1))
         bounds.reset()
-        let sums = try connection.statement("SELECT value FROM chunks WHERE id >= ? AND id < ? + ?")
+        let rows = try connection.statement("SELECT id, value FROM chunks WHERE id >= ? AND id < ? + ?")
             .bind(1, first).bind(2, first).bind(3, count)
-        while try sums.step() {
-            let place = try Index.chunk(sums, 0).place
+        while try rows.step() {
+            let (digest, place) = try Index.chunk(rows, 1)
+            chunks.append(RetiredChunk(tag: Index.tag(of: digest), number: rows.integer(0)))
             totals.chunks -= 1
             totals.uniquePlainBytes -= Int64(place.plainBytes)
             totals.chunkStoredBytes -= Int64(place.storedBytes)
         }
-        try connection.statement("DELETE FROM chunks WHERE id >= ? AND id < ? + ?")
-            .bind(1, first).bind(2, first).bind(3, count).run()
+        if chunks.count >= Limits.deletedTogether { try delete(&chunks) }
         try removeRecords(in: block.ref)
         try connection.statement("DELETE FROM blocks WHERE ref = ?").bind(1, block.ref.row).run()
         totals.blocks -= 1

@@ -9,13 +9,20 @@ extension Index {
     /// - Complexity: reads all of it; for scrub, not for opening a store.
     func check() throws(StoreError) {
         try read { connection throws(StoreError) in
-            let pages = try connection.statement("PRAGMA integrity_check(1)")
-            let found = try pages.step() ? String(decoding: pages.bytes(0), as: UTF8.self) : ""
-            pages.reset()
-            guard found == "ok" else { throw Self.corrupt(found) }
             // One view of all tables: a writer may be at work beside.
             try connection.run("BEGIN")
-            defer { try? connection.run("END") }
+            defer {
+                connection.resetAll()
+                try? connection.run("END")
+            }
+            // What the other tables' indexes must hold is looked up row by row; of chunks there are too many for that.
+            for check in ["quick_check(1)"] + ["blocks", "versions", "purges"].map({ "integrity_check(\($0))" }) {
+                let pages = try connection.statement("PRAGMA \(check)")
+                let found = try pages.step() ? String(decoding: pages.bytes(0), as: UTF8.self) : ""
+                pages.reset()
+                guard found == "ok" else { throw Self.corrupt(found) }
+            }
+            try Self.compareTags(connection)
             try Self.compareCounts(connection)
         }
         var after: Key?
@@ -29,6 +36,24 @@ extension Index {
             last = end.name
             for block in page { _ = try chunks(in: block.ref) }
         }
+    }
+
+    /// Every chunk can be found by its digest: its tag stands in the index of tags, and no other does. By sums over both in the
+    /// order in which they lie.
+    private static func compareTags(_ connection: Connection) throws(StoreError) {
+        func mixed(_ number: Int64, _ tag: Int64) -> UInt64 {
+            let product =
+                (UInt64(bitPattern: number) &* 0x9e37_79b9_7f4a_7c15 ^ UInt64(bitPattern: tag))
+                &* 0xff51_afd7_ed55_8ccd
+            return product ^ product >> 29
+        }
+        var expected: UInt64 = 0
+        let chunks = try connection.statement("SELECT id, value FROM chunks NOT INDEXED")
+        while try chunks.step() { expected &+= mixed(chunks.integer(0), tag(of: try chunk(chunks, 1).digest)) }
+        var found: UInt64 = 0
+        let tags = try connection.statement("SELECT id, tag FROM chunks INDEXED BY chunks_by_tag ORDER BY tag")
+        while try tags.step() { found &+= mixed(tags.integer(0), tags.integer(1)) }
+        guard found == expected else { throw corrupt("chunks are not where their digests are looked up") }
     }
 
     /// As many versions, blocks and chunks as the sums say.

@@ -17,36 +17,67 @@ extension Index {
         return places
     }
 
-    /// For each of `digests` every place that holds that chunk, the newest first, each with the chunk's number in this index.
-    func numberedPlaces(
-        of digests: some Sequence<Digest>
-    ) throws(StoreError) -> [[(number: Int, place: ChunkPlace)]] {
+    /// Where a chunk of many stands, with its number in this index.
+    struct NumberedPlace {
+        /// Which of the digests that were asked for.
+        let position: Int
+        let number: Int
+        let block: BlockRef
+    }
+
+    /// Every place of each of `digests`, ordered by their positions; of one digest the newest first.
+    ///
+    /// - Complexity: the index of tags and the rows are read in the order in which they lie, so that of a long list no page is
+    ///   read twice; beside the result 24 bytes a digest.
+    func numberedPlaces(of digests: some RandomAccessCollection<Digest>) throws(StoreError) -> [NumberedPlace] {
         try read { connection throws(StoreError) in
-            let statement = try connection.statement(Self.numbered)
             // One view for all of them: to begin anew for each would cost more than the look.
             try connection.run("BEGIN")
             defer {
-                statement.reset()
+                connection.resetAll()
                 try? connection.run("END")
             }
-            var result: [[(number: Int, place: ChunkPlace)]] = []
-            for digest in digests { result.append(try Self.numberedPlaces(of: digest, statement)) }
-            return result
+            let digests = Array(digests)
+            var places: [NumberedPlace] = []
+            let rows = try Self.rows(of: digests, connection)
+            let statement = try connection.statement(
+                "SELECT id, value FROM chunks WHERE id >= ? AND id <= ? ORDER BY id")
+            var next = 0
+            while next < rows.count {
+                // Neighbours in one go.
+                var last = next
+                while last + 1 < rows.count, rows[last + 1].number - rows[last].number <= 1 { last += 1 }
+                statement.bind(1, rows[next].number).bind(2, rows[last].number)
+                while try statement.step() {
+                    let number = Int(statement.integer(0))
+                    let (digest, place) = try Self.chunk(statement, 1)
+                    while next <= last, rows[next].number == number {
+                        if digests[rows[next].position] == digest {
+                            places.append(
+                                NumberedPlace(position: rows[next].position, number: number, block: place.block))
+                        }
+                        next += 1
+                    }
+                }
+                guard next > last else { throw Self.corrupt("a tag leads to no chunk") }
+            }
+            return places.sorted { ($0.position, $1.number) < ($1.position, $0.number) }
         }
     }
 
-    private static let numbered = "SELECT id, value FROM chunks WHERE tag = ? ORDER BY id DESC"
-
-    private static func numberedPlaces(
-        of digest: Digest, _ statement: Statement
-    ) throws(StoreError) -> [(number: Int, place: ChunkPlace)] {
-        statement.bind(1, tag(of: digest))
-        var places: [(number: Int, place: ChunkPlace)] = []
-        while try statement.step() {
-            let (found, place) = try chunk(statement, 1)
-            if found == digest { places.append((Int(statement.integer(0)), place)) }
+    /// The numbers of all rows with the tags of `digests`, ascending, each with the position of its digest.
+    private static func rows(
+        of digests: [Digest], _ connection: Connection
+    ) throws(StoreError) -> [(number: Int, position: Int)] {
+        let statement = try connection.statement("SELECT id FROM chunks WHERE tag = ?")
+        var rows: [(number: Int, position: Int)] = []
+        rows.reserveCapacity(digests.count)
+        for (tag, position) in digests.enumerated().map({ (tag(of: $1), $0) }).sorted(by: { $0 < $1 }) {
+            statement.bind(1, tag)
+            while try statement.step() { rows.append((Int(statement.integer(0)), position)) }
         }
-        return places
+        rows.sort { $0 < $1 }
+        return rows
     }
 
     /// The chunks of a block, in the order packed. Their numbers in this index ascend by one.

@@ -143,11 +143,14 @@ struct IndexTotals: Sendable, Hashable {
     var shardBytes: Int64 = 0
     /// Blocks that were sealed early, with little in them.
     var smallBlocks: Int64 = 0
+    /// The highest number that any chunk's row ever had: none is given twice, since marks are kept by numbers (`LiveChunks`)
+    /// while rows come and go.
+    var highestChunk: Int64 = 0
     /// How many blocks should have which profile.
     var blocksByProfile: [Profile: Int64] = [:]
 
     static let fields: [any WritableKeyPath<IndexTotals, Int64> & Sendable] = [
         \.objects, \.versions, \.logicalBytes, \.allVersionsBytes, \.chunks, \.uniquePlainBytes, \.chunkStoredBytes,
-        \.blocks, \.shardBytes, \.smallBlocks,
+        \.blocks, \.shardBytes, \.smallBlocks, \.highestChunk,
     ]
 }

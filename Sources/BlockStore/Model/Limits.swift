@@ -32,6 +32,10 @@ enum Limits {
     static let indexCacheBytes = 64 << 20
     static let fillingCacheBytes = 32 << 20
     static let readerCacheBytes = 16 << 20
+    /// So many chunks are looked up together when marking what is needed: some 120 bytes each.
+    static let markedTogether = 1 << 17
+    /// And so many are deleted together from the index, at least those of one block.
+    static let deletedTogether = 1 << 18
     /// What a collection has in memory for each chunk that it copies, beside its bytes: an upper bound.
     static let copiedChunkBytes = 256
     /// Intervals, or single blocks, in a retired record.

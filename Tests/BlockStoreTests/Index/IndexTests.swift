@@ -84,7 +84,7 @@ private struct History {
         }
     }
 
-    private static func digest(_ random: SeededRandom) -> Digest {
+    static func digest(_ random: SeededRandom) -> Digest {
         (0..<32).map { _ in UInt8(truncatingIfNeeded: random.next()) }.withUnsafeBytes { Digest($0) }
     }
 
@@ -257,11 +257,55 @@ final class IndexTests: XCTestCase {
             "DELETE FROM versions WHERE \(aPut)", "UPDATE versions SET key = CAST(key AS TEXT) WHERE \(aPut)",
             "DELETE FROM blocks WHERE ref = (SELECT max(ref) FROM blocks)",
             "DELETE FROM chunks WHERE id = (SELECT max(id) FROM chunks)",
+            "UPDATE chunks SET tag = tag + 1 WHERE id = (SELECT max(id) FROM chunks)",
         ] {
             let index = try Index.inMemory(bytes)
             try index.write { connection throws(StoreError) in try connection.run(change) }
             XCTAssertThrowsError(try index.check(), change) { XCTAssertEqual(($0 as? StoreError)?.code, .indexDamaged) }
         }
+    }
+
+    /// A chunk that its tag does not lead to would be taken for garbage.
+    func testAChunkThatCannotBeLookedUpIsFoundByACheckOfTheWhole() throws {
+        let history = try History(seed: 6, length: 40)
+        let index = try Index.inMemory()
+        try history.apply(0..<40, to: index)
+        let bytes = try index.snapshot()
+        let digests = history.commits.flatMap { $0.blocks }.flatMap { $0.contents?.chunks ?? [] }.map(\.digest)
+        let places = try index.numberedPlaces(of: digests).map(\.number)
+        XCTAssertEqual(places.count, digests.count)
+        var hidden = 0
+        for position in stride(from: 0, to: bytes.count, by: 17) {
+            var damaged = bytes
+            damaged[position] ^= UInt8(1 << (position % 8))
+            guard let found = try? Index.inMemory(damaged),
+                let numbers = try? found.numberedPlaces(of: digests).map(\.number), numbers != places
+            else { continue }
+            hidden += 1
+            XCTAssertThrowsError(try found.check(), "byte \(position)")
+        }
+        XCTAssertGreaterThan(hidden, 0)
+    }
+
+    func testManyPlacesAreFoundAsOneByOne() throws {
+        let history = try History(seed: 7, length: 60)
+        let index = try Index.inMemory()
+        try history.apply(0..<60, to: index)
+        let known = history.commits.flatMap { $0.blocks }.flatMap { $0.contents?.chunks ?? [] }.map(\.digest)
+        let random = SeededRandom(7)
+        let asked = (0..<300).map { _ in
+            random.next() % 4 == 0 ? History.digest(random) : known[Int(random.next() % UInt64(known.count))]
+        }
+        let found = try index.numberedPlaces(of: asked)
+        for (position, digest) in asked.enumerated() {
+            let places = found.filter { $0.position == position }
+            XCTAssertEqual(places.map(\.block), try index.places(of: digest).map(\.block))
+            for place in places {
+                XCTAssertTrue(
+                    try index.chunks(in: place.block).contains { $0.number == place.number && $0.digest == digest })
+            }
+        }
+        XCTAssertEqual(found.map(\.position), found.map(\.position).sorted())
     }
 
     func testAnotherDatabaseIsNoIndex() throws {

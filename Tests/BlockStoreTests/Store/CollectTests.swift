@@ -62,6 +62,23 @@ final class CollectTests: XCTestCase {
 
     private func content(_ number: Int) -> [UInt8] { SeededRandom.bytes(40_000 + 977 * number, seed: UInt64(number)) }
 
+    /// Marks are kept by the numbers of chunks while others write: a number that was used again would be taken for marked.
+    func testNumbersOfChunksAreNotUsedAgain() throws {
+        let (_, store) = try makeStore()
+        try put(store, "kept", SeededRandom.bytes(50_000, seed: 1))
+        try put(store, "gone", SeededRandom.bytes(50_000, seed: 2))
+        func numbers() throws -> Set<Int> {
+            let index = store.engine.index
+            return Set(try index.blocks(after: nil, limit: 100).flatMap { try index.chunks(in: $0.ref).map(\.number) })
+        }
+        let before = try numbers()
+        try purgeAll(store, "gone")
+        XCTAssertGreaterThan(try store.collect().retiredBlocks, 0)
+        let kept = try numbers()
+        try put(store, "new", SeededRandom.bytes(50_000, seed: 3))
+        XCTAssertTrue(try numbers().subtracting(kept).isDisjoint(with: before))
+    }
+
     func testAfterHalfIsDeletedACollectedStoreIsAsSmallAsOneThatNeverHadIt() throws {
         let (whole, store) = try makeStore()
         let (half, other) = try makeStore()
