@@ -30,6 +30,13 @@ final class OutputTests: XCTestCase {
         XCTAssertEqual(Size.decimals(.infinity, 2), "–")
     }
 
+    func testOneThingIsNotToldAsSeveral() {
+        XCTAssertEqual(Count.text(0, "shard"), "0 shards")
+        XCTAssertEqual(Count.text(1, "shard"), "1 shard")
+        XCTAssertEqual(Count.text(1, "block", one: "is", many: "are"), "1 block is")
+        XCTAssertEqual(Count.text(2, "block", one: "is", many: "are"), "2 blocks are")
+    }
+
     func testWordsAreNearWhenOneSlipAway() {
         XCTAssertEqual(Suggestion.distance(Array("status"), Array("statsu")), 1)
         XCTAssertEqual(Suggestion.distance(Array("put"), Array("put")), 0)

@@ -29,9 +29,12 @@ final class CommitWriter {
     private let parityBuffers: BufferPool
     private var open: OpenBlock?
     private var sealed: [BlockStaging] = []
+    /// In a dry run: the blocks that would be sealed, and what they would take.
+    private var counted = (blocks: 0, outcome: CommitOutcome())
     private var nextOrdinal: UInt32 = 0
     private var openedNanoseconds: UInt64?
-    /// Chunks packed in this commit: as good as stored for the rest of it.
+    /// Chunks packed in this commit: as good as stored for the rest of it. In a dry run those of all commits, since the
+    /// index learns of none: 32 bytes for each new chunk.
     private var packed: Set<Digest> = []
     private var configuration: Configuration?
     private var retired: RetiredRecord?
@@ -45,14 +48,16 @@ final class CommitWriter {
         parityBuffers = tenure.engine.parityBuffers(for: self.profile)
     }
 
-    var isEmpty: Bool { sealed.isEmpty && (open?.isEmpty ?? true) }
+    var isEmpty: Bool { sealedCount == 0 && (open?.isEmpty ?? true) }
+
+    private var sealedCount: Int { sealed.count + counted.blocks }
 
     /// The number this commit will have.
     var number: CommitNumber { tenure.state.head.number.next }
 
     /// Whether it is time to close: 1,024 blocks, or ten seconds.
     var isDue: Bool {
-        if sealed.count >= Limits.blocksPerCommit - 2 { return true }
+        if sealedCount >= Limits.blocksPerCommit - 2 { return true }
         guard let openedNanoseconds else { return false }
         return engine.environment.clock.monotonicNanoseconds() &- openedNanoseconds > Limits.commitNanoseconds
     }
@@ -111,10 +116,25 @@ final class CommitWriter {
         // At most two blocks under way beside the one that fills: memory stays bounded.
         if sealed.count >= 2 { sealed[sealed.count - 2].wait() }
         let (targets, least) = try place(block)
+        if tenure.isDryRun { return count(block, isFull: isFull, shards: targets.count) }
         sealed.append(
             BlockStaging(
                 engine, block, isFull: isFull, targets: targets, leastShards: least,
                 leastLosses: min(leastLosses, block.profile.tolerance), parityBuffers: parityBuffers))
+    }
+
+    /// In place of staging: what the shards of the block would take.
+    private func count(_ block: OpenBlock, isFull: Bool, shards: Int) {
+        if let payload = block.payload { engine.blockBuffers.give(payload) }
+        let size = block.shardPayloadBytes(isFull: isFull)
+        counted.blocks += 1
+        counted.outcome.shardBytes += UInt64(shards) * UInt64(size)
+        counted.outcome.owedShards += max(0, Self.wantedShards(block.profile, hasPayload: size > 0) - shards)
+    }
+
+    /// Shards without which a new block owes some.
+    private static func wantedShards(_ profile: Profile, hasPayload: Bool) -> Int {
+        hasPayload ? profile.shardCount : profile.tolerance + 1
     }
 
     /// Which row goes where, and with how many the block is acknowledged.
@@ -139,7 +159,7 @@ final class CommitWriter {
         return min(count, max(block.profile.dataShards + 1, minimumShards ?? 0))
     }
 
-    /// Makes everything added real, or nothing.
+    /// Makes everything added real, or nothing. In a dry run: tells what that would take.
     ///
     /// - Throws: when the commit was not acknowledged and will not come back; `.unknownOutcome` when it
     ///   may yet come back.
@@ -150,6 +170,10 @@ final class CommitWriter {
             IdentifiedRecord(
                 identity: RecordIdentity(commit: record.number, ordinal: nextOrdinal), record: .commit(record)))
         try seal(isFull: false)
+        if tenure.isDryRun {
+            defer { reset() }
+            return counted.outcome
+        }
         let blocks = sealed
         guard let last = blocks.last else { preconditionFailure("a commit has a block") }
         for block in blocks { block.wait() }
@@ -262,8 +286,7 @@ final class CommitWriter {
         var accepted: [AcceptedBlock] = []
         for block in blocks {
             let shards = block.named()
-            let hasPayload = block.shardPayloadBytes > 0
-            let wanted = hasPayload ? block.profile.shardCount : block.profile.tolerance + 1
+            let wanted = Self.wantedShards(block.profile, hasPayload: block.shardPayloadBytes > 0)
             outcome.owedShards += max(0, wanted - shards.count)
             outcome.shardBytes += UInt64(shards.count) * UInt64(block.shardPayloadBytes)
             accepted.append(
@@ -282,9 +305,10 @@ final class CommitWriter {
     private func reset() {
         open = nil
         sealed = []
+        counted = (0, CommitOutcome())
         nextOrdinal = 0
         openedNanoseconds = nil
-        packed = []
+        if !tenure.isDryRun { packed = [] }
         configuration = nil
         retired = nil
     }

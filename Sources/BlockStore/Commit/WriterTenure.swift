@@ -15,13 +15,17 @@ final class WriterTenure: @unchecked Sendable {
     private var isEpochWritten: Bool
     /// The index could not follow a durable commit: it is caught up when the store is opened again.
     private(set) var indexProblem: StoreError?
+    /// Nothing is written, not even an epoch: what a commit would take is only counted.
+    let isDryRun: Bool
 
     /// - Parameter isEpochWritten: the head and the epoch this home left were found unchanged on every
     ///   device in service, so that its epoch goes on.
     init(
-        _ engine: Engine, state: IndexState, highestBlock: BlockNumber, highestEpoch: UInt64, isEpochWritten: Bool
+        _ engine: Engine, state: IndexState, highestBlock: BlockNumber, highestEpoch: UInt64, isEpochWritten: Bool,
+        isDryRun: Bool = false
     ) {
         self.engine = engine
+        self.isDryRun = isDryRun
         self.state = state
         nextBlock = max(highestBlock, state.highestBlock).next
         self.highestEpoch = max(highestEpoch, state.epoch.counter)
@@ -35,11 +39,12 @@ final class WriterTenure: @unchecked Sendable {
 
     /// Makes sure that this tenure's epoch stands on every device in service.
     func ensureEpoch() throws(StoreError) {
-        if !isEpochWritten { try beginEpoch() }
+        if !isEpochWritten, !isDryRun { try beginEpoch() }
     }
 
     /// Begins a new epoch, above all that were seen. A device that cannot keep it leaves service.
     func beginEpoch() throws(StoreError) {
+        precondition(!isDryRun, "a dry run writes nothing")
         let counter = Mutant.isActive(.epochNotWritten) ? max(1, highestEpoch) : highestEpoch + 1
         let epoch = Epoch(counter: counter, writer: engine.environment.random.identifier())
         let document = EpochDocument(epoch: epoch).encode()
@@ -63,6 +68,7 @@ final class WriterTenure: @unchecked Sendable {
 
     /// Takes an acknowledged commit over into the index.
     func accept(_ commit: AcceptedCommit, configuration: Configuration?, retired: RetiredRecord?) {
+        precondition(!isDryRun, "a dry run commits nothing")
         guard let last = commit.record.blocks.last else { preconditionFailure("a commit has a block") }
         state.head = CommitHead(number: commit.record.number, block: last.name)
         state.highestBlock = max(
@@ -87,6 +93,14 @@ extension WriterTenure {
             engine, state: other.state, highestBlock: BlockNumber(other.nextBlock.value - 1),
             highestEpoch: other.highestEpoch, isEpochWritten: false)
         indexProblem = other.indexProblem
+    }
+
+    /// Begins from what the index holds, without a lock, and writes nothing.
+    static func dryRun(_ engine: Engine) throws(StoreError) -> WriterTenure {
+        guard let state = try engine.index.state() else { throw Index.corrupt("it is empty") }
+        return WriterTenure(
+            engine, state: state, highestBlock: state.highestBlock, highestEpoch: state.epoch.counter,
+            isEpochWritten: false, isDryRun: true)
     }
 
     /// Continues from what recovery found.

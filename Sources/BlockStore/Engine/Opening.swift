@@ -47,7 +47,7 @@ struct Opening {
         self.progress = progress
     }
 
-    private func readHome() throws(StoreError) -> StoreDocument {
+    func readHome() throws(StoreError) -> StoreDocument {
         guard let bytes = try environment.home.readDocument(.store) else {
             throw StoreError(
                 .notFound, "open the store", at: environment.home.place, detail: "there is no store.json here",

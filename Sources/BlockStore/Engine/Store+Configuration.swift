@@ -17,13 +17,7 @@ extension Store {
     func change(
         _ operation: String, to changed: Configuration, with newcomer: Newcomer? = nil
     ) throws(StoreError) {
-        var changed = changed
-        changed.number = configuration.number + 1
-        do throws(FormatError) {
-            try changed.validate()
-        } catch {
-            throw StoreError(.invalid, operation, detail: error.description)
-        }
+        let changed = try numbered(changed, operation)
         let tenure = try startTenure(allowingAbsent: true)
         do throws(StoreError) {
             if let newcomer { try announce(newcomer) }
@@ -35,6 +29,24 @@ extension Store {
         }
         // Opening it writes the copies of the new configuration as well.
         try reopen()
+    }
+
+    /// Throws where `change` would, before it does anything.
+    func requireChangeable(_ operation: String, to changed: Configuration) throws(StoreError) {
+        _ = try numbered(changed, operation)
+        try requireWritable(allowingAbsent: true)
+    }
+
+    /// `changed` as the next configuration, if it is one.
+    private func numbered(_ changed: Configuration, _ operation: String) throws(StoreError) -> Configuration {
+        var changed = changed
+        changed.number = configuration.number + 1
+        do throws(FormatError) {
+            try changed.validate()
+        } catch {
+            throw StoreError(.invalid, operation, detail: error.description)
+        }
+        return changed
     }
 
     /// Who does not live to say it after the commit must find the newcomer.
@@ -105,6 +117,18 @@ extension Store {
             throw StoreError(.invalid, operation, at: path, detail: "it is a device of this store already")
         }
         return device
+    }
+
+    /// As `prepareNewcomer`, without making anything.
+    ///
+    /// - Returns: nil where there is no directory, and a sandbox will make one.
+    func lookAtNewcomer(_ operation: String, at path: String) throws(StoreError) -> (any Device)? {
+        do throws(StoreError) {
+            return try prepareNewcomer(operation, at: path, creating: false)
+        } catch {
+            guard configuration.isSandbox, error.code == .notFound else { throw error }
+            return nil
+        }
     }
 
     /// A configured device.

@@ -18,6 +18,19 @@ extension Store {
     ///
     /// - Parameter path: nil for the place where the old device was.
     public func replaceDevice(_ id: DeviceID, with path: String? = nil) throws(StoreError) -> ReplaceReport {
+        let (operation, target) = try placeToReplace(id, with: path)
+        let device = try prepareNewcomer(operation, at: target)
+        let (changed, entry) = configuration(replacing: try member(id, operation).configured)
+        try change(operation, to: changed, with: Newcomer(entry: entry, device: device))
+        return ReplaceReport(label: entry.label, oldID: id, newID: entry.id, path: device.place)
+    }
+
+    /// Where the one that replaces a device is to be.
+    ///
+    /// - Throws: where it may not be replaced.
+    func placeToReplace(
+        _ id: DeviceID, with path: String?
+    ) throws(StoreError) -> (operation: String, target: String) {
         let member = try member(id, "replace a device")
         let operation = "replace \(member.configured.label)"
         guard try forecast(losing: [id]).lostBlocks <= forecast(losing: []).lostBlocks else {
@@ -30,21 +43,24 @@ extension Store {
                 .invalid, operation, detail: "where it was is not known",
                 advice: "name a directory: bsctl device replace \(member.configured.label) DIR")
         }
-        let newID: DeviceID = environment.random.identifier()
-        let device = try prepareNewcomer(operation, at: target)
+        return (operation, target)
+    }
+
+    /// The configuration with a new device in the place of `old`, which stays known as gone.
+    func configuration(
+        replacing old: Configuration.Device
+    ) -> (changed: Configuration, entry: Configuration.Device) {
         let entry = Configuration.Device(
-            id: newID, label: member.configured.label, domain: member.configured.domain,
-            weight: member.configured.weight, state: .inService)
-        // The new one takes the old one's place in the list; the old one stays known as gone.
+            id: environment.random.identifier(), label: old.label, domain: old.domain, weight: old.weight,
+            state: .inService)
         var changed = configuration
-        if let place = changed.devices.firstIndex(where: { $0.id == id }) {
+        if let place = changed.devices.firstIndex(where: { $0.id == old.id }) {
             var gone = changed.devices[place]
             gone.state = .removed
             changed.devices[place] = entry
             changed.devices.append(gone)
         }
-        try change(operation, to: changed, with: Newcomer(entry: entry, device: device))
-        return ReplaceReport(label: entry.label, oldID: id, newID: newID, path: device.place)
+        return (changed, entry)
     }
 
     /// Puts an empty place into service. It attracts new shards from now on; `fillDevice` moves its share of the old ones there.
@@ -112,6 +128,14 @@ extension Store {
     public func setDevice(
         _ id: DeviceID, label: String? = nil, domain: String? = nil, weight: UInt32? = nil
     ) throws(StoreError) {
+        let (operation, changed) = try configuration(setting: id, label: label, domain: domain, weight: weight)
+        if changed != configuration { try change(operation, to: changed) }
+    }
+
+    /// The configuration with one device relabelled, or otherwise changed.
+    func configuration(
+        setting id: DeviceID, label: String?, domain: String?, weight: UInt32?
+    ) throws(StoreError) -> (operation: String, changed: Configuration) {
         let member = try member(id, "change a device")
         let old = member.configured
         let operation = "change \(old.label)"
@@ -125,7 +149,7 @@ extension Store {
             device.domain = domain ?? (old.domain == old.label ? device.label : old.domain)
             device.weight = weight ?? old.weight
         }
-        if changed != configuration { try change(operation, to: changed) }
+        return (operation, changed)
     }
 
     /// Gives up commits in doubt: a commit of a new epoch bypasses them.

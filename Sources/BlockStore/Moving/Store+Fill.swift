@@ -7,13 +7,7 @@ extension Store {
             return try plan(.fill(member.candidate), measuring: true, label: engine.devices.label)
         }
         let label = new.label ?? freeLabel
-        var device: (any Device)?
-        do throws(StoreError) {
-            device = try prepareNewcomer("add a device", at: new.path, creating: false)
-        } catch {
-            // In a sandbox it will be made.
-            guard configuration.isSandbox, error.code == .notFound else { throw error }
-        }
+        let device = try lookAtNewcomer("add a device", at: new.path)
         let newcomer = Placement.Candidate(
             id: environment.random.identifier(), domain: new.domain ?? label, weight: try weight(of: new, device))
         return try plan(.fill(newcomer), measuring: true) { $0 == newcomer.id ? label : engine.devices.label($0) }

@@ -12,6 +12,18 @@ extension Store {
         return WriteSession(self, try startTenure(profile: profile), profile: profile)
     }
 
+    /// Begins a session that writes nothing, for what a writing one would do and where it would be refused. Needs no lock;
+    /// any number at a time, also beside a writer.
+    ///
+    /// What no look can tell, such as a device that fails or fills up while it is written to, it does not foresee.
+    ///
+    /// - Throws: as `startWriting`.
+    public func startDryRun(profile: Profile? = nil) throws(StoreError) -> WriteSession {
+        if let profile { try requireDevices(for: profile, "store with profile \(profile)") }
+        try requireWritable(profile: profile)
+        return WriteSession(self, try .dryRun(engine), profile: profile)
+    }
+
     /// Throws unless the store has a device for each shard of a block, be some of them out of service now.
     func requireDevices(for profile: Profile, _ operation: String) throws(StoreError) {
         let count = engine.devices.all.filter { $0.configured.state == .inService }.count
@@ -33,13 +45,29 @@ extension Store {
     func startTenure(
         allowingAbsent: Bool = false, profile: Profile? = nil
     ) throws(StoreError) -> WriterTenure {
-        guard isOpen else {
-            throw StoreError(.locked, "write", detail: "the store is closed", advice: "open it again")
-        }
         guard access == .write, let recovery else {
             throw StoreError(.locked, "write", detail: "the store was opened for reading")
         }
-        if let doubt = recovery.doubtful.first {
+        try requireWritable(allowingAbsent: allowingAbsent, profile: profile)
+        let engine = self.engine
+        return session.withLock { session in
+            if let tenure = session.tenure { return tenure }
+            let tenure = WriterTenure(engine, recovery)
+            session.tenure = tenure
+            return tenure
+        }
+    }
+
+    /// Throws unless the store may be written to, be it open for that or not.
+    ///
+    /// - Parameters: as for `startTenure`.
+    func requireWritable(allowingAbsent: Bool = false, profile: Profile? = nil) throws(StoreError) {
+        guard isOpen else {
+            throw StoreError(.locked, "write", detail: "the store is closed", advice: "open it again")
+        }
+        // A reader beside a writer has not recovered: the writer has, and is at work because it found nothing amiss.
+        let recovery = self.recovery
+        if let doubt = recovery?.doubtful.first {
             throw StoreError(
                 .inDoubt, "write",
                 detail: "commit \(doubt.number) may have been acknowledged and cannot be read in full; its keys: "
@@ -50,7 +78,7 @@ extension Store {
         let absent = engine.devices.outOfService
         // Replacing what is gone for good must be possible, but not before everything that is real is known:
         // a commit may stand on as few devices as the tolerance and one.
-        let isKnown = allowingAbsent && recovery.hadIndex
+        let isKnown = allowingAbsent && recovery?.hadIndex ?? true
         let tolerated = absent.isEmpty ? 0 : max(try engine.absencesTolerated(), profile?.tolerance ?? 0)
         guard isKnown || absent.count <= tolerated else {
             throw StoreError(
@@ -58,12 +86,6 @@ extension Store {
                 detail: "\(absent.count) devices are out of service, at most \(tolerated) may be: "
                     + absent.map { engine.devices.label($0) }.joined(separator: ", "),
                 advice: "bring them back, or replace them: bsctl device replace")
-        }
-        return session.withLock { session in
-            if let tenure = session.tenure { return tenure }
-            let tenure = WriterTenure(engine, recovery)
-            session.tenure = tenure
-            return tenure
         }
     }
 }

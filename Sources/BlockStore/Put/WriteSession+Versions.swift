@@ -85,7 +85,7 @@ extension WriteSession {
         guard purged[key]?.contains(version) != true, try engine.index.version(of: key, version) != nil else {
             throw Self.noSuchVersion(version, of: key, "purge \(key)")
         }
-        if writer.isEmpty { store.openReserves() }
+        openReserves()
         let newest = Mutant.isActive(.purgeKillsNewest) ? try newest(key) : nil
         let record = PurgeRecord(key: key, killed: newest?.identity ?? version)
         try ending { () throws(StoreError) in _ = try writer.add(.purge(record)) }

@@ -17,6 +17,10 @@ public struct WriteReport: Sendable, Hashable {
     public var purged = 0
     /// Bytes received.
     public var logicalBytes: UInt64 = 0
+    /// The chunks they were cut into.
+    public var chunks = 0
+    /// Of these, chunks that were stored already, or came before in the same session.
+    public var duplicateChunks = 0
     /// Of these, bytes of chunks that were not stored before.
     public var newBytes: UInt64 = 0
     /// Of these, after compression.
@@ -33,6 +37,9 @@ public struct WriteReport: Sendable, Hashable {
 /// What `put` and `remove` took is acknowledged when `finish` returns. A long session commits as it
 /// goes: objects whose record stood in an earlier commit are safe from then on. After an error from
 /// storing (not from a source) the session is over.
+///
+/// A session of a dry run (`Store.startDryRun`) reads, cuts, digests, looks up and compresses as any other, refuses what any
+/// other refuses, and writes nothing; its report is what would have been done.
 ///
 /// Use from one thread.
 public final class WriteSession {
@@ -144,11 +151,16 @@ public final class WriteSession {
 
     /// Adds a delete marker to the open commit.
     func addDelete(of key: Key, killing newest: IndexedVersion) throws(StoreError) {
-        if writer.isEmpty { store.openReserves() }
+        openReserves()
         let record = DeleteRecord(
             key: key, killed: newest.identity, deleteNanoseconds: engine.environment.clock.wallNanoseconds())
         let identity = try ending { () throws(StoreError) in try writer.add(.delete(record)) }
         touched[key] = IndexedVersion(identity: identity, content: .delete(record))
+    }
+
+    /// Before what frees room is written.
+    func openReserves() {
+        if writer.isEmpty, !tenure.isDryRun { store.openReserves() }
     }
 
     /// Commits what is left. When it returns everything is durable as the report says.
@@ -286,7 +298,10 @@ public final class WriteSession {
                 let result = batch.results[next]
                 let object = batch.objects[next]
                 next += 1
-                if !result.isHit, !writer.contains(result.digest) {
+                report.chunks += 1
+                if result.isHit || writer.contains(result.digest) {
+                    report.duplicateChunks += 1
+                } else {
                     try writer.add(
                         batch.stored(result), digest: result.digest, plainBytes: result.plainBytes, codec: result.codec,
                         checksum: result.checksum)

@@ -16,17 +16,17 @@ enum CommandTable {
         Command(
             "put", "store a file, a tree, or what a command prints",
             synopsis: [
-                "bsctl put FILE [KEY] [--if-absent | --if-version V] [--profile P]",
-                "bsctl put - KEY [--length N] [--if-absent | --if-version V]",
-                "bsctl put --from-command KEY [--if-absent | --if-version V] -- CMD …",
-                "bsctl put -r DIR [PREFIX] [--delete] [--profile P]",
+                "bsctl put FILE [KEY] [--if-absent | --if-version V] [--profile P] [--dry-run]",
+                "bsctl put - KEY [--length N] [--if-absent | --if-version V] [--dry-run]",
+                "bsctl put --from-command KEY [--if-absent | --if-version V] [--dry-run] -- CMD …",
+                "bsctl put -r DIR [PREFIX] [--delete] [--profile P] [--dry-run]",
             ],
             options: [
                 Options.recursive, Options.delete, Options.length, Options.fromCommand, Options.ifAbsent,
-                Options.ifVersion, Options.putProfile, Options.minimumShards,
+                Options.ifVersion, Options.putProfile, Options.minimumShards, Options.putDryRun,
             ], operands: 1...2, commandOption: Options.fromCommand.name,
             examples: [
-                "bsctl put report.pdf", "bsctl put -r ~/photos photos",
+                "bsctl put report.pdf", "bsctl put -r ~/photos photos", "bsctl put -r ~/photos photos --dry-run",
                 "bsctl put --from-command db.sql -- pg_dump mydb", "bsctl put lock.txt --if-absent",
                 "bsctl put keys.kdbx --profile rs:2+4",
             ], run: PutCommands.put),
@@ -135,16 +135,20 @@ enum CommandTable {
             examples: ["bsctl device remove disk-2"], run: DeviceCommands.remove),
         Command(
             "device replace", "put an empty directory in the place of a lost device",
-            synopsis: ["bsctl device replace OLD [DIR]"], operands: 1...2,
-            examples: ["bsctl device replace disk-2", "bsctl device replace disk-2 /mnt/new"],
+            synopsis: ["bsctl device replace OLD [DIR] [--dry-run]"], options: [Options.dryRun], operands: 1...2,
+            examples: [
+                "bsctl device replace disk-2", "bsctl device replace disk-2 /mnt/new --dry-run",
+                "bsctl device replace disk-2 /mnt/new",
+            ],
             run: DeviceCommands.replace),
         Command(
-            "device relabel", "give a device another label", synopsis: ["bsctl device relabel DEVICE LABEL"],
-            operands: 2...2, examples: ["bsctl device relabel disk-2 shelf-1-bay-2"], run: DeviceCommands.relabel),
+            "device relabel", "give a device another label",
+            synopsis: ["bsctl device relabel DEVICE LABEL [--dry-run]"], options: [Options.dryRun], operands: 2...2,
+            examples: ["bsctl device relabel disk-2 shelf-1-bay-2"], run: DeviceCommands.relabel),
         Command(
             "device set", "change a device's failure domain or weight, for shards written from now on",
-            synopsis: ["bsctl device set DEVICE [--domain D] [--weight W]"],
-            options: [Options.domain, Options.weight], operands: 1...1,
+            synopsis: ["bsctl device set DEVICE [--domain D] [--weight W] [--dry-run]"],
+            options: [Options.domain, Options.weight, Options.dryRun], operands: 1...1,
             examples: ["bsctl device set disk-2 --domain host-1", "bsctl device set disk-2 --weight 4000"],
             run: DeviceCommands.set),
         Command(
@@ -171,8 +175,9 @@ enum CommandTable {
             examples: ["bsctl collect --dry-run", "bsctl collect --max-bytes 10GiB", "bsctl collect --full"],
             run: CollectCommands.collect),
         Command(
-            "index rebuild", "make the index again from the shards alone", synopsis: ["bsctl index rebuild"],
-            operands: 0...0, run: RepairCommands.rebuildIndex),
+            "index rebuild", "make the index again from the shards alone",
+            synopsis: ["bsctl index rebuild [--dry-run]"], options: [Options.dryRun], operands: 0...0,
+            run: RepairCommands.rebuildIndex),
         Command(
             "recover",
             "bring a lost home back from the devices, say where devices are now, or give up commits in doubt",

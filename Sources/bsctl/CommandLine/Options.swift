@@ -67,6 +67,8 @@ enum Options {
     static let long = Option("long", short: "l", "with kind, version, size and time")
     static let versions = Option("versions", "old versions and delete markers too")
     static let dryRun = Option("dry-run", "only say what would be done")
+    static let putDryRun = Option(
+        "dry-run", "read everything, and only say what would be stored; CMD does run, and a pipe is read to its end")
 
     static let full = Option("full", "also what saves little: as if it had never been there")
     static let maximumBytes = Option(

@@ -13,24 +13,29 @@ enum CopyCommands {
         let condition = try Conditions.read(invocation)
         if invocation[Options.version] != nil { try invocation.refuse(Options.at, with: "does not go with --version") }
         if invocation.has(Options.dryRun) {
-            return try Opening.withStore(invocation, .read) { store in
+            return try PutCommands.rehearse(invocation) { store, session in
                 let version = try version(invocation, source, store)
+                try transfer(source, version, to: target, condition, isMove: isMove, in: session)
                 let object = try version.map { try store.version(of: source, $0) } ?? store.newestVersion(of: source)
-                guard source != target else {
-                    throw UsageError(description: "source and target are the same key, \(source)")
-                }
                 tell([TreeCopy(source: object, target: target)], isMove: isMove, invocation)
                 return .done
             }
         }
         return try PutCommands.write(invocation) { store, session, _ in
             let version = try version(invocation, source, store)
-            if isMove {
-                try session.move(source, version: version, to: target, condition: condition)
-            } else {
-                try session.copy(source, version: version, to: target, condition: condition)
-            }
+            try transfer(source, version, to: target, condition, isMove: isMove, in: session)
             return TreePutReport()
+        }
+    }
+
+    private static func transfer(
+        _ source: Key, _ version: RecordIdentity?, to target: Key, _ condition: WriteCondition?, isMove: Bool,
+        in session: WriteSession
+    ) throws(StoreError) {
+        if isMove {
+            try session.move(source, version: version, to: target, condition: condition)
+        } else {
+            try session.copy(source, version: version, to: target, condition: condition)
         }
     }
 
@@ -40,7 +45,8 @@ enum CopyCommands {
         let (source, target) = (try invocation.key(0), try invocation.key(1))
         let moment = invocation[Options.at]
         if invocation.has(Options.dryRun) {
-            return try Opening.withStore(invocation, .read) { store in
+            return try PutCommands.rehearse(invocation) { store, session in
+                try store.copyTree(source, to: target, in: session, moving: isMove, at: moment)
                 var rendered: [TreeCopy] = []
                 try store.forEachCopy(of: source, to: target, at: moment) { copy throws(StoreError) in
                     rendered.append(copy)

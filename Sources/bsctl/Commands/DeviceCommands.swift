@@ -103,6 +103,7 @@ enum DeviceCommands {
 
     static func relabel(_ invocation: Invocation) throws -> ExitCode {
         let label = try invocation.path(1)
+        if invocation.has(Options.dryRun) { return try planSetting(invocation, label: label) }
         return try change(invocation) { store, device in
             try store.setDevice(device.id, label: label)
             return "\(device.label) is now \(label)"
@@ -114,6 +115,9 @@ enum DeviceCommands {
         guard domain != nil || weight != nil else {
             throw UsageError(description: "say what is to change: --domain D, --weight W")
         }
+        if invocation.has(Options.dryRun) {
+            return try planSetting(invocation, domain: domain, weight: weight.map { UInt32($0) })
+        }
         return try change(invocation) { store, device in
             try store.setDevice(device.id, domain: domain, weight: weight.map { UInt32($0) })
             for warning in store.configuration.domainWarnings { Terminal.warning(warning) }
@@ -123,8 +127,35 @@ enum DeviceCommands {
         }
     }
 
+    private static func planSetting(
+        _ invocation: Invocation, label: String? = nil, domain: String? = nil, weight: UInt32? = nil
+    ) throws -> ExitCode {
+        try Opening.withStore(invocation, .read) { store in
+            let device = try find(invocation.operands[0], store)
+            let plan = try store.planSetting(device.id, label: label, domain: domain, weight: weight)
+            for warning in plan.domainWarnings { Terminal.warning(warning) }
+            if invocation.has(Options.json) {
+                Terminal.print(JSON.object(DevicePlanText.fields(plan)))
+            } else if !invocation.has(Options.quiet) {
+                Terminal.print(DevicePlanText.text(plan))
+            }
+            return .done
+        }
+    }
+
     static func replace(_ invocation: Invocation) throws -> ExitCode {
         let path = try invocation.operands.count == 2 ? Paths.absolute(invocation.path(1)) : nil
+        if invocation.has(Options.dryRun) {
+            return try Opening.withStore(invocation, .read) { store in
+                let plan = try store.planReplacing(find(invocation.operands[0], store).id, with: path)
+                if invocation.has(Options.json) {
+                    Terminal.print(JSON.object(DevicePlanText.fields(plan)))
+                } else if !invocation.has(Options.quiet) {
+                    for line in DevicePlanText.lines(plan) { Terminal.print(line) }
+                }
+                return .done
+            }
+        }
         return try Opening.withStore(invocation, .write) { store in
             let old = try find(invocation.operands[0], store)
             let report = try store.replaceDevice(old.id, with: path)
@@ -138,7 +169,10 @@ enum DeviceCommands {
                     ]))
             } else if !invocation.has(Options.quiet) {
                 Terminal.print("\(report.label) is now \(report.path)")
-                if owed > 0 { Terminal.print("\(owed) shards are owed; next: bsctl repair", .warning) }
+                if owed > 0 {
+                    let text = Count.text(owed, "shard", one: "is owed", many: "are owed")
+                    Terminal.print("\(text); next: bsctl repair", .warning)
+                }
             }
             return owed > 0 ? .degraded : .done
         }

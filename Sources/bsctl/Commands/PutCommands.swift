@@ -75,8 +75,10 @@ enum PutCommands {
             if seen.insert(key).inserted { named.append(key) }
         }
         if invocation.has(Options.dryRun) {
-            return try Opening.withStore(invocation, .read) { store in
-                tellWouldRemove(try targets(named, isRecursive, store), invocation)
+            return try rehearse(invocation) { store, session in
+                let keys = try targets(named, isRecursive, store)
+                for key in keys { try session.remove(key) }
+                return tellWouldRemove(keys, invocation)
             }
         }
         return try write(invocation) { store, session, _ in
@@ -109,16 +111,18 @@ enum PutCommands {
         return .done
     }
 
-    /// Opens the store, runs a write session with progress, and reports it.
+    /// Opens the store, runs a write session with progress, and reports it; with --dry-run a session that writes nothing.
     ///
     /// - Parameter profile: nil for the store's own.
     static func write(
         _ invocation: Invocation, profile: Profile? = nil,
         _ body: (Store, WriteSession, ByteProgress) throws -> TreePutReport
     ) throws -> ExitCode {
-        try Opening.withStore(invocation, .write) { store in
+        let isDryRun = invocation.has(Options.dryRun)
+        return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
             let progress = ByteProgress(invocation)
-            let session = try store.startWriting(profile: profile)
+            let session =
+                try isDryRun ? store.startDryRun(profile: profile) : store.startWriting(profile: profile)
             let tree: TreePutReport
             do {
                 tree = try body(store, session, progress)
@@ -129,6 +133,26 @@ enum PutCommands {
             let report = try session.finish()
             progress.line.clear()
             return WriteOutput.tell(report, tree, seconds: progress.line.seconds, invocation)
+        }
+    }
+
+    /// For a --dry-run that names what it would change: `body` does so with a session that writes nothing, which refuses what
+    /// would be refused, and tells.
+    static func rehearse(
+        _ invocation: Invocation, _ body: (Store, WriteSession) throws -> ExitCode
+    ) throws -> ExitCode {
+        try Opening.withStore(invocation, .read) { store in
+            let session = try store.startDryRun()
+            let code: ExitCode
+            do {
+                code = try body(store, session)
+            } catch {
+                session.cancel()
+                throw error
+            }
+            guard let debt = try session.finish().debt else { return code }
+            WriteOutput.tellDebt(debt, isDryRun: true)
+            return .degraded
         }
     }
 }

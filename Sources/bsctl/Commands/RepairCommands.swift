@@ -113,6 +113,7 @@ enum RepairCommands {
     }
 
     static func rebuildIndex(_ invocation: Invocation) throws -> ExitCode {
+        if invocation.has(Options.dryRun) { return try previewRebuild(invocation) }
         let progress = ProgressLine(invocation)
         let report = try Store.rebuildIndex(
             try Opening.environment(invocation), options: Opening.options(invocation), progress: progress.handler)
@@ -132,6 +133,38 @@ enum RepairCommands {
                     + "\(report.blocks) blocks, \(report.chunks) chunks, \(report.versions) versions")
         }
         return report.missingCommits.isEmpty ? .done : .lost
+    }
+
+    private static func previewRebuild(_ invocation: Invocation) throws -> ExitCode {
+        let plan = try Store.planRebuild(
+            try Opening.environment(invocation), options: Opening.options(invocation))
+        for notice in plan.notices { Terminal.warning(notice) }
+        if invocation.has(Options.json) {
+            let devices = plan.devices.map { device in
+                JSON.fields([
+                    ("label", .string(device.label)), ("path", .optional(device.path)),
+                    ("inService", .bool(device.state.isInService)), ("shards", .integer(device.shards)),
+                ])
+            }
+            Terminal.print(
+                JSON.object([
+                    ("devices", .array(devices)), ("shards", .integer(plan.shards)), ("blocks", .integer(plan.blocks)),
+                ]))
+        } else if !invocation.has(Options.quiet) {
+            let (here, all) = (plan.devices.filter(\.state.isInService).count, plan.devices.count)
+            Terminal.print(
+                "would read the tables of \(Count.text(plan.blocks, "block")), "
+                    + "\(Count.text(plan.shards, "shard")) on \(here) of \(Count.text(all, "device"))")
+            let rows = plan.devices.map { device in
+                [
+                    "  \(device.label)",
+                    device.state.isInService ? Count.text(device.shards, "shard") : device.state.description,
+                    device.path ?? "?",
+                ]
+            }
+            for line in Table.lines(rows) { Terminal.print(line) }
+        }
+        return .done
     }
 
     static func recover(_ invocation: Invocation) throws -> ExitCode {

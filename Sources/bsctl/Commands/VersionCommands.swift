@@ -35,8 +35,9 @@ enum VersionCommands {
             throw UsageError(description: "bsctl restore needs --version V; bsctl versions \(key) lists them")
         }
         if invocation.has(Options.dryRun) {
-            return try Opening.withStore(invocation, .read) { store in
-                tell("restore", try store.version(of: key, version), invocation)
+            return try PutCommands.rehearse(invocation) { store, session in
+                try session.restore(key, version: version)
+                return tell("restore", try store.version(of: key, version), invocation)
             }
         }
         return try PutCommands.write(invocation) { _, session, _ in
@@ -48,14 +49,11 @@ enum VersionCommands {
     static func undelete(_ invocation: Invocation) throws -> ExitCode {
         let key = try invocation.key(0)
         if invocation.has(Options.dryRun) {
-            return try Opening.withStore(invocation, .read) { store in
-                let versions = try store.versions(of: key)
-                guard versions[0].isDeleteMarker else {
-                    throw StoreError(.exists, "undelete \(key)", detail: "it is not deleted")
-                }
-                guard let version = versions.first(where: { !$0.isDeleteMarker }) else {
-                    throw StoreError(
-                        .notFound, "undelete \(key)", detail: "no version is left but delete markers")
+            return try PutCommands.rehearse(invocation) { store, session in
+                try session.undelete(key)
+                // It is the newest that is no delete marker: there is one, or it would have been refused.
+                guard let version = try store.versions(of: key).first(where: { !$0.isDeleteMarker }) else {
+                    return .done
                 }
                 return tell("restore", version, invocation)
             }
@@ -74,13 +72,10 @@ enum VersionCommands {
         }
         let key = try invocation.key(0)
         if invocation.has(Options.dryRun) {
-            return try Opening.withStore(invocation, .read) { store in
+            return try PutCommands.rehearse(invocation) { store, session in
+                try session.purge(key, version: version)
                 let versions = try store.versions(of: key)
-                guard let found = versions.first(where: { $0.identity == version }) else {
-                    throw StoreError(
-                        .notFound, "purge \(key)", detail: "there is no version \(version) of it",
-                        advice: "bsctl versions \(key) lists them")
-                }
+                guard let found = versions.first(where: { $0.identity == version }) else { return .done }
                 return tell("purge", found, invocation, then: then(versions, without: version))
             }
         }

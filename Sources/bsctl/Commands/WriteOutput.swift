@@ -12,30 +12,54 @@ enum WriteOutput {
         if tree.deletionWithheld {
             Terminal.warning("--delete deletes nothing, because some files could not be read")
         }
-        if let debt = report.debt {
-            Terminal.warning("\(debt); what was stored survives less than usual until bsctl repair has run")
-        }
+        let isDryRun = invocation.has(Options.dryRun)
+        if let debt = report.debt { tellDebt(debt, isDryRun: isDryRun) }
         if invocation.has(Options.json) {
-            Terminal.print(JSON.object(fields(report, tree, seconds)))
+            let fields = fields(report, tree, seconds)
+            Terminal.print(JSON.object(isDryRun ? [("dryRun", .bool(true))] + fields : fields))
         } else if !invocation.has(Options.quiet) {
-            Terminal.print(text(report, seconds, invocation.command.name))
+            Terminal.print(isDryRun ? plan(report) : text(report, seconds, invocation.command.name))
         }
         if !tree.failures.isEmpty { return .failed }
         return report.debt == nil ? .done : .degraded
     }
 
+    static func tellDebt(_ debt: String, isDryRun: Bool) {
+        Terminal.warning(
+            isDryRun
+                ? "\(debt); what would be stored would survive less than usual until bsctl repair has run"
+                : "\(debt); what was stored survives less than usual until bsctl repair has run")
+    }
+
+    /// What a put would do.
+    private static func plan(_ report: WriteReport) -> String {
+        var parts: [String] = []
+        if report.objects > 0 {
+            parts.append("would store \(Count.text(report.objects, "object"))")
+            if report.unchanged > 0 { parts[0] += ", \(report.unchanged) unchanged" }
+            parts[0] += ": \(Size.text(report.logicalBytes)) in \(Count.text(report.chunks, "chunk"))"
+            if report.duplicateChunks > 0 { parts[0] += ", \(report.duplicateChunks) of them duplicates" }
+            parts[0] += "; new \(Size.text(report.newBytes)), compressed \(Size.text(report.storedBytes))"
+            parts[0] += ", on devices \(Size.text(report.shardBytes))"
+        } else if report.unchanged > 0 {
+            parts.append("would store nothing: \(report.unchanged) unchanged, \(Size.text(report.logicalBytes))")
+        }
+        if report.removed > 0 { parts.append("would delete \(Count.text(report.removed, "key"))") }
+        return parts.isEmpty ? "nothing to do" : parts.joined(separator: "; ")
+    }
+
     private static func text(_ report: WriteReport, _ seconds: Double, _ command: String) -> String {
-        func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
         var parts: [String] = []
         if report.copied > 0 {
             let verb = ["mv": "moved", "restore": "restored", "undelete": "restored"][command] ?? "copied"
             parts.append(
-                "\(count(report.copied, "object")) \(verb): \(Size.text(report.copiedBytes)), nothing new to store")
+                "\(Count.text(report.copied, "object")) \(verb): \(Size.text(report.copiedBytes)), nothing new to store"
+            )
         }
         if report.objects == 0, report.copied > 0 || report.logicalBytes == 0, report.unchanged > 0 {
             parts.append("\(report.unchanged) unchanged")
         } else if report.objects > 0 || report.unchanged > 0 {
-            var text = "\(count(report.objects, "object")) stored"
+            var text = "\(Count.text(report.objects, "object")) stored"
             if report.unchanged > 0 { text += ", \(report.unchanged) unchanged" }
             text += ": \(Size.text(report.logicalBytes)), new \(Size.text(report.newBytes))"
             text += ", compressed \(Size.text(report.storedBytes))"
@@ -44,8 +68,8 @@ enum WriteOutput {
             text += Size.rate(report.logicalBytes, seconds: seconds)
             parts.append(text)
         }
-        if report.removed > 0 { parts.append("\(count(report.removed, "key")) deleted") }
-        if report.purged > 0 { parts.append("\(count(report.purged, "version")) purged") }
+        if report.removed > 0 { parts.append("\(Count.text(report.removed, "key")) deleted") }
+        if report.purged > 0 { parts.append("\(Count.text(report.purged, "version")) purged") }
         return parts.isEmpty ? "nothing to do" : parts.joined(separator: "; ")
     }
 
@@ -54,7 +78,8 @@ enum WriteOutput {
             ("objects", .integer(report.objects)), ("unchanged", .integer(report.unchanged)),
             ("removed", .integer(report.removed)), ("copied", .integer(report.copied)),
             ("copiedBytes", .unsigned(report.copiedBytes)), ("purged", .integer(report.purged)),
-            ("logicalBytes", .unsigned(report.logicalBytes)),
+            ("logicalBytes", .unsigned(report.logicalBytes)), ("chunks", .integer(report.chunks)),
+            ("duplicateChunks", .integer(report.duplicateChunks)),
             ("newBytes", .unsigned(report.newBytes)), ("compressedBytes", .unsigned(report.storedBytes)),
             ("shardBytes", .unsigned(report.shardBytes)),
             (

@@ -106,6 +106,31 @@ enum Disk {
         return result
     }
 
+    /// What tells whether anything about a file was changed, without reading it.
+    struct Stamp: Equatable {
+        let file: UInt64
+        let byteCount: Int
+        /// Of the last change to content, name or attributes.
+        let seconds: Int
+        let nanoseconds: Int
+    }
+
+    /// The stamps of everything below `path`, and of the directory itself (as the empty name).
+    static func stamps(_ path: String) -> [[UInt8]: Stamp] {
+        var result: [[UInt8]: Stamp] = [:]
+        func visit(_ path: [UInt8], _ name: [UInt8]) {
+            var status = stat()
+            guard lstat(string(path), &status) == 0 else { return }
+            result[name] = Stamp(
+                file: UInt64(status.st_ino), byteCount: Int(status.st_size), seconds: status.st_ctim.tv_sec,
+                nanoseconds: status.st_ctim.tv_nsec)
+            guard status.st_mode & S_IFMT == S_IFDIR else { return }
+            for child in names(path) { visit(path + bytes("/") + child, name + bytes("/") + child) }
+        }
+        visit(bytes(path), [])
+        return result
+    }
+
     static func removeTree(_ path: String) {
         func remove(_ path: [UInt8]) {
             var status = stat()
