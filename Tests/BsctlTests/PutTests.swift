@@ -140,7 +140,7 @@ final class PutTests: CommandTest {
         Disk.write(content, to: directory + "/tree/a")
         expect(0, "put -r tree --profile rs:2+4")
         let status = expect(0, "status").text
-        XCTAssertTrue(status.contains("blocks of rs:2+4") && status.contains("blocks of rs:4+2"), status)
+        XCTAssertTrue(status.contains(" of rs:2+4") && status.contains(" of rs:4+2"), status)
         XCTAssertTrue(expect(1, "put tree/a b --profile rs:8+2").complaints.contains("6 devices"))
         XCTAssertTrue(expect(2, "put tree/a b --profile rs:44").complaints.contains("rs:4+2"))
         for disk in 1...4 { Disk.removeTree("\(store)/disk-\(disk)") }

@@ -331,7 +331,7 @@ def read_errors(shop: Shop, bad: int) -> str:
         shop.check()
         outcome = shop.bsctl.run("scrub", codes=(DONE, DEGRADED))
         found += outcome.code == DEGRADED
-        shop.put_at_the_edge(shop.chance.randbytes(200_000), (IO_ERROR, READ_ONLY, "devices are in service"))
+        shop.put_at_the_edge(shop.chance.randbytes(200_000), (IO_ERROR, READ_ONLY, "in service"))
         for mount in shop.mounts[:bad]:
             unmount(mount)
             os.truncate(shop.image(mount), 64 * MIB)
@@ -354,7 +354,7 @@ def read_only(shop: Shop, count: int, in_use: bool) -> str:
     """Devices are remounted read-only, in the middle of a put or between two."""
     shop.on_images(128 * MIB if in_use else 32 * MIB)
     shop.make()
-    reasons = (READ_ONLY, "devices are in service")
+    reasons = (READ_ONLY, "in service")
     codes = (DEGRADED,) if count == 1 else (FAILED,)
 
     def happening() -> None:
@@ -414,7 +414,7 @@ def unmounted(shop: Shop, inside: bool, in_use: bool) -> str:
     for words in (["status"], ["repair"], ["scrub"], ["scrub", "--repair"], ["index", "rebuild"]):
         shop.bsctl.run(*words, codes=(DONE, DEGRADED))
     shop.stuck, shop.unreadable = [shop.devices[shop.mounts.index(mount)] for mount in gone], len(gone)
-    shop.put_at_the_edge(shop.chance.randbytes(50_000), ("devices are in service",))
+    shop.put_at_the_edge(shop.chance.randbytes(50_000), ("in service",))
     shop.bsctl.run("get", "no such key", "-", codes=(NOT_FOUND,))
     shop.check()
     for mount in gone:

@@ -173,7 +173,7 @@ class Life:
 
     def judge(self, operation: Operation, code: int, complaints: str) -> None:
         """It ended by itself: with a right exit code, and what it then has promised."""
-        if code == FAILED and "devices are in service" in complaints and self.disks - len(self.lost) < self.least:
+        if code == FAILED and "in service" in complaints and self.disks - len(self.lost) < self.least:
             self.model.refuse()
             return
         if code not in operation.codes:

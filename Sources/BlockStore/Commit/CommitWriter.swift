@@ -145,7 +145,9 @@ final class CommitWriter {
         guard devices.count >= least else {
             throw StoreError(
                 .tooFewDevices, "write a block",
-                detail: "\(devices.count) devices are in service, \(least) are needed for the redundancy asked for",
+                detail:
+                    "\(Count.text(devices.count, "device", one: "is", many: "are")) in service, \(least) are needed for the "
+                    + "redundancy asked for",
                 advice: "bring devices back or replace them: bsctl status, bsctl device replace")
         }
         return (zip(rows, devices).map { (row: $0, device: $1) }, least)
@@ -246,7 +248,7 @@ final class CommitWriter {
             let isFull = failed.contains { $0.contains("No space left") }
             throw StoreError(
                 isFull ? .noSpace : .io, "store durably",
-                detail: "block \(block.name) has \(rows(block).count) shards on devices, at least "
+                detail: "block \(block.name) has \(Count.text(rows(block).count, "shard")) on devices, at least "
                     + "\(block.leastShards) are needed, of which any one may be lost"
                     + (failed.isEmpty ? "" : "; failed: " + failed.joined(separator: "; ")))
         }

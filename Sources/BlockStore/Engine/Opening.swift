@@ -259,7 +259,12 @@ struct Opening {
         var tenure: WriterTenure?
         let repairer = BlockRepairer(engine)
         var repaired = 0
-        defer { if repaired > 0 { notices.append("\(repaired) shards that the newest commit lacked were made again") } }
+        defer {
+            if repaired > 0 {
+                let verb = repaired == 1 ? "was" : "were"
+                notices.append("\(Count.text(repaired, "shard")) that the newest commit lacked \(verb) made again")
+            }
+        }
         while true {
             let page = try engine.index.blocks(after: last, limit: 1000)
             guard let end = page.last else { return tenure }

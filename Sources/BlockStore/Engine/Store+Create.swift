@@ -37,8 +37,9 @@ extension Store {
         guard devices.count >= profile.shardCount else {
             throw StoreError(
                 .invalid, "create a store of profile \(profile)",
-                detail: "\(devices.count) devices were given, it needs at least \(profile.shardCount)",
-                advice: "name more devices, or choose a profile of at most \(devices.count) shards")
+                detail:
+                    "\(Count.text(devices.count, "device", one: "was", many: "were")) given, it needs at least \(profile.shardCount)",
+                advice: "name more devices, or choose a profile of at most \(Count.text(devices.count, "shard"))")
         }
         guard try environment.home.tryLock() else {
             throw StoreError(

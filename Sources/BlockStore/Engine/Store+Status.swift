@@ -142,10 +142,14 @@ extension Store {
         }
         let absent = engine.devices.outOfService.count
         let tolerance = (try? engine.absencesTolerated()) ?? configuration.profile.tolerance
-        if absent > tolerance { return "\(absent) devices are out of service, at most \(tolerance) may be" }
+        if absent > tolerance {
+            return "\(Count.text(absent, "device", one: "is", many: "are")) out of service, at most \(tolerance) may be"
+        }
         let needed = configuration.profile.dataShards + 1
         let present = engine.devices.candidates.count
-        if present < needed { return "\(present) devices are in service, a put needs \(needed)" }
+        if present < needed {
+            return "\(Count.text(present, "device", one: "is", many: "are")) in service, a put needs \(needed)"
+        }
         return nil
     }
 

@@ -12,7 +12,7 @@ enum FormatError: Error, Sendable, Hashable, CustomStringConvertible {
     var description: String {
         switch self {
         case .tooShort(let what): "it ends within its \(what)"
-        case .trailing(let what, let count): "\(count) bytes too many in its \(what)"
+        case .trailing(let what, let count): "\(Count.text(count, "byte")) too many in its \(what)"
         case .wrongMagic(let what): "no \(what): it does not begin as one"
         case .wrongChecksum(let what): "its \(what) fails its checksum"
         case .unsupported(let what): "it needs a newer version: \(what)"

@@ -159,7 +159,7 @@ extension Store {
                 throw StoreError(
                     .invalid, "read bytes \(range.lowerBound)-\(range.upperBound) of \(object.key)",
                     detail: object.byteCount == 0
-                        ? "it is empty" : "it has \(object.byteCount) bytes, 0-\(object.byteCount - 1)")
+                        ? "it is empty" : "it has \(Count.text(object.byteCount, "byte")), 0-\(object.byteCount - 1)")
             }
             bounds = range.lowerBound..<(range.upperBound + 1)
         }

@@ -100,7 +100,7 @@ extension Store {
         guard left >= configuration.profile.shardCount else {
             throw StoreError(
                 .tooFewDevices, operation,
-                detail: "\(left) devices would be left, and \(configuration.profile) needs "
+                detail: "\(Count.text(left, "device")) would be left, and \(configuration.profile) needs "
                     + "\(configuration.profile.shardCount)",
                 advice: "put another in its place: bsctl device replace \(label) DIR; or add one: bsctl device add DIR")
         }
@@ -113,7 +113,9 @@ extension Store {
         guard verdict.needed == 0 else {
             throw StoreError(
                 .tooFewDevices, operation,
-                detail: "\(verdict.needed) shards of it have no sound place on other devices yet: "
+                detail:
+                    "\(Count.text(verdict.needed, "shard")) of it \(verdict.needed == 1 ? "has" : "have") no sound place "
+                    + "on other devices yet: "
                     + verdict.reasons.joined(separator: "; "),
                 advice: "move them, or make them again: bsctl device drain \(label)")
         }
@@ -136,8 +138,8 @@ extension Store {
             throw StoreError(
                 .tooFewDevices, "drain \(label)",
                 detail: plan.homeless > 0
-                    ? "\(plan.homeless) shards find no other device without a shard of their block"
-                    : "\(others) other devices are in service, and \(profile) needs \(profile.shardCount)",
+                    ? "\(Count.text(plan.homeless, "shard", one: "finds", many: "find")) no other device without a shard of their block"
+                    : "\(Count.text(others, "other device", one: "is", many: "are")) in service, and \(profile) needs \(profile.shardCount)",
                 advice: "add a device first: bsctl device add DIR; or put another in its place: "
                     + "bsctl device replace \(label) DIR")
         }

@@ -32,8 +32,8 @@ extension Store {
                 .tooFewDevices, operation,
                 detail:
                     "a block of it has \(profile.shardCount) shards, each on a device of its own, and the store has "
-                    + "\(count) devices to put them on",
-                advice: "choose a profile of at most \(count) shards, or add devices first")
+                    + "\(Count.text(count, "device")) to put them on",
+                advice: "choose a profile of at most \(Count.text(count, "shard")), or add devices first")
         }
     }
 
@@ -83,7 +83,8 @@ extension Store {
         guard isKnown || absent.count <= tolerated else {
             throw StoreError(
                 .tooFewDevices, "write",
-                detail: "\(absent.count) devices are out of service, at most \(tolerated) may be: "
+                detail:
+                    "\(Count.text(absent.count, "device", one: "is", many: "are")) out of service, at most \(tolerated) may be: "
                     + absent.map { engine.devices.label($0) }.joined(separator: ", "),
                 advice: "bring them back, or replace them: bsctl device replace")
         }

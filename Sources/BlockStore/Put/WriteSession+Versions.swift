@@ -190,7 +190,7 @@ extension WriteSession {
                 let block = weakness.block.map { "block \($0)" } ?? "no block"
                 let survived =
                     weakness.survivedLosses < 0
-                    ? "cannot be read now" : "survives the loss of \(weakness.survivedLosses) shards"
+                    ? "cannot be read now" : "survives the loss of \(Count.text(weakness.survivedLosses, "shard"))"
                 throw StoreError(
                     .tooFewDevices, operation,
                     detail: "chunk \(entry.digest) of it stands in \(block), which \(survived); a new version rests on "

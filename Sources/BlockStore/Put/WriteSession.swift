@@ -119,7 +119,8 @@ public final class WriteSession {
                     abandon(batch, at: start)
                     throw StoreError(
                         .input, "store \(key)",
-                        detail: "the input has \(received) bytes, \(declaredBytes) were declared",
+                        detail:
+                            "the input has \(Count.text(received, "byte")), \(declaredBytes) \(declaredBytes == 1 ? "was" : "were") declared",
                         advice: "nothing was stored under this key")
                 }
                 cut(batch, object, &start, isEnd: true)
@@ -129,7 +130,8 @@ public final class WriteSession {
             if let declaredBytes, received > declaredBytes {
                 abandon(batch, at: start)
                 throw StoreError(
-                    .input, "store \(key)", detail: "the input has more than the \(declaredBytes) bytes declared",
+                    .input, "store \(key)",
+                    detail: "the input has more than the \(Count.text(declaredBytes, "byte")) declared",
                     advice: "nothing was stored under this key")
             }
             cut(batch, object, &start, isEnd: false)
@@ -174,7 +176,7 @@ public final class WriteSession {
         if owed > 0 {
             let out = engine.devices.outOfService.map { engine.devices.label($0) }
             debts.append(
-                "\(owed) shards are owed"
+                "\(Count.text(owed, "shard", one: "is", many: "are")) owed"
                     + (out.isEmpty ? "" : " while \(out.joined(separator: ", ")) \(out.count == 1 ? "is" : "are") out"))
         }
         if let problem = tenure.indexProblem {

@@ -330,7 +330,7 @@ struct Recovery {
         guard var final = state else {
             throw StoreError(
                 .notFound, "open the store",
-                detail: "no commit was found on the \(devices.inService.count) devices in service",
+                detail: "no commit was found on the \(Count.text(devices.inService.count, "device")) in service",
                 advice: "bring more devices back, or run bsctl init again if it was interrupted")
         }
         let seen = Mutant.isActive(.absentTakenForPresent) ? devices.order : devices.inService

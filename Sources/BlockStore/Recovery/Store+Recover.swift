@@ -114,7 +114,9 @@ private struct FoundDevices {
         for place in damaged where !paths.values.contains(place) {
             guard missing.count == 1 else {
                 throw Self.refusal(
-                    place, "its device.json is damaged, and \(missing.count) devices are missing: it could be any")
+                    place,
+                    "its device.json is damaged, and \(Count.text(missing.count, "device", one: "is", many: "are")) missing: it could be any"
+                )
             }
             paths[missing[0].id] = place
         }

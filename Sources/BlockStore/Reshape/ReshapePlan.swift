@@ -97,7 +97,8 @@ extension Store {
         guard inService >= profile.shardCount else {
             throw StoreError(
                 .tooFewDevices, operation,
-                detail: "\(inService) devices are in service, a block needs \(profile.shardCount)",
+                detail:
+                    "\(Count.text(inService, "device", one: "is", many: "are")) in service, a block needs \(profile.shardCount)",
                 advice: "bring devices back or replace them first: bsctl status")
         }
     }

@@ -106,7 +106,10 @@ extension Store {
     private func commit(_ writer: CommitWriter, _ report: inout ReshapeReport) throws(StoreError) {
         let outcome = try writer.commit()
         report.commits += 1
-        if outcome.owedShards > 0 { report.debt = "\(outcome.owedShards) shards of a commit are owed" }
+        if outcome.owedShards > 0 {
+            let verb = outcome.owedShards == 1 ? "is" : "are"
+            report.debt = "\(Count.text(outcome.owedShards, "shard")) of a commit \(verb) owed"
+        }
         if let problem = outcome.indexProblem {
             throw StoreError(
                 .indexBehind, "go on reshaping",

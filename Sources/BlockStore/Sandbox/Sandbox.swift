@@ -61,7 +61,10 @@ extension Store {
         // Half of all bits at most: random choice then finds new ones quickly.
         guard count <= shards.reduce(0, { $0 + $1.byteCount * 4 }) else {
             throw StoreError(
-                .notFound, "flip \(count) bits", detail: "the \(shards.count) shards in service have not enough")
+                .notFound, "flip \(Count.text(count, "bit"))",
+                detail:
+                    "the \(Count.text(shards.count, "shard")) in service \(shards.count == 1 ? "has" : "have") not enough"
+            )
         }
         var chosen: Set<BitRotPlan.Flip> = []
         var flips: [BitRotPlan.Flip] = []

@@ -34,9 +34,10 @@ enum CollectCommands {
         guard !invocation.has(Options.quiet) else { return }
         Terminal.print(
             forecast.blocks == 0
-                ? "nothing to collect in \(forecast.checkedBlocks) blocks"
-                : "\(forecast.blocks) of \(forecast.checkedBlocks) blocks would go: \(Size.text(forecast.liveBytes)) copied, "
-                    + "about \(Size.text(forecast.freedBytes)) freed on the devices")
+                ? "nothing to collect in \(Count.text(forecast.checkedBlocks, "block"))"
+                : "\(forecast.blocks) of \(Count.text(forecast.checkedBlocks, "block")) would go: "
+                    + "\(Size.text(forecast.liveBytes)) copied, about \(Size.text(forecast.freedBytes)) freed on the devices"
+        )
         tellHeld(forecast.heldBytes)
     }
 
@@ -63,11 +64,11 @@ enum CollectCommands {
         guard !invocation.has(Options.quiet) else { return }
         Terminal.print(
             report.retiredBlocks == 0 && report.removedStrays == 0
-                ? "nothing to collect in \(report.checkedBlocks) blocks"
-                : "\(report.retiredBlocks) of \(report.checkedBlocks) blocks collected: \(Size.text(report.copiedBytes)) copied, "
-                    + "\(Size.text(UInt64(max(0, report.freedBytes)))) freed on the devices in "
-                    + "\(Size.decimals(report.seconds, 1)) s")
-        if report.removedStrays > 0 { Terminal.print("\(report.removedStrays) stray shards deleted") }
+                ? "nothing to collect in \(Count.text(report.checkedBlocks, "block"))"
+                : "\(report.retiredBlocks) of \(Count.text(report.checkedBlocks, "block")) collected: "
+                    + "\(Size.text(report.copiedBytes)) copied, \(Size.text(UInt64(max(0, report.freedBytes)))) freed "
+                    + "on the devices in \(Size.decimals(report.seconds, 1)) s")
+        if report.removedStrays > 0 { Terminal.print("\(Count.text(report.removedStrays, "stray shard")) deleted") }
         for (block, reason) in report.kept { Terminal.print("  block \(block) stays: \(reason)") }
         if !report.isComplete { Terminal.print("stopped at --max-bytes; run it again to go on") }
         tellHeld(report.heldBytes)

@@ -86,7 +86,7 @@ enum GetCommands {
                 Terminal.print(JSON.object(fields(report.read, seconds, report.failures)))
             } else if !invocation.has(Options.quiet) {
                 Terminal.print(
-                    "\(report.read.objects) objects, \(Size.text(report.read.bytes)); \(Size.decimals(seconds, 1)) s, "
+                    "\(Count.text(report.read.objects, "object")), \(Size.text(report.read.bytes)); \(Size.decimals(seconds, 1)) s, "
                         + Size.rate(report.read.bytes, seconds: seconds))
             }
             if report.failures.contains(where: { $0.error.code == .lost }) { return .lost }

@@ -19,14 +19,15 @@ enum MoveText {
                     ("seconds", plan.seconds.map { .number($0) } ?? .null),
                 ]))
         } else if !invocation.has(Options.quiet) {
-            var text = "would move \(count(plan.shards, "shard")), \(Size.text(plan.bytes)), \(whereTo)"
+            var text = "would move \(Count.text(plan.shards, "shard")), \(Size.text(plan.bytes)), \(whereTo)"
             if let rate = plan.bytesPerSecond, let seconds = plan.seconds {
                 text += "; about \(duration(seconds)) at \(Size.rate(Int(rate), seconds: 1)), as just read"
             }
             Terminal.print(text)
             for (label, bytes) in takes { Terminal.print("  \(label) takes \(Size.text(bytes))") }
             if plan.homeless > 0 {
-                Terminal.print("\(count(plan.homeless, "shard")) would find no place: add a device first", .warning)
+                Terminal.print(
+                    "\(Count.text(plan.homeless, "shard")) would find no place: add a device first", .warning)
             }
             for label in plan.lackingRoom { Terminal.print("\(label) has too little room for that", .warning) }
         }
@@ -36,7 +37,7 @@ enum MoveText {
     static func text(_ report: MoveReport) -> String {
         guard report.movedShards > 0 || report.failedShards > 0 else { return "nothing had to move" }
         var text =
-            "\(count(report.movedShards, "shard")) moved and read back, \(Size.text(report.movedBytes)) in "
+            "\(Count.text(report.movedShards, "shard")) moved and read back, \(Size.text(report.movedBytes)) in "
             + "\(Size.decimals(report.seconds, 1)) s, \(Size.rate(report.movedBytes, seconds: report.seconds))"
         if report.rebuiltShards > 0 { text += "; \(report.rebuiltShards) of them made again from the others" }
         if report.failedShards > 0 { text += "; \(report.failedShards) stay where they were" }
@@ -47,7 +48,7 @@ enum MoveText {
         let verdict = report.verdict
         return [
             text(report.moves),
-            "then looked for every shard of \(count(verdict.blocks, "block")) on the other devices, and read back "
+            "then looked for every shard of \(Count.text(verdict.blocks, "block")) on the other devices, and read back "
                 + "\(verdict.readShards) of them",
         ]
     }
@@ -59,9 +60,13 @@ enum MoveText {
         }
         Terminal.print("Do NOT pull \(device.label) yet.", .bad)
         if verdict.needed > 0 {
-            Terminal.print("\(count(verdict.needed, "shard")) of it have no sound place elsewhere.")
+            let verb = verdict.needed == 1 ? "has" : "have"
+            Terminal.print("\(Count.text(verdict.needed, "shard")) of it \(verb) no sound place elsewhere.")
         }
-        if verdict.owed > 0 { Terminal.print("\(count(verdict.owed, "shard")) that others should have are owed.") }
+        if verdict.owed > 0 {
+            let verb = verdict.owed == 1 ? "is" : "are"
+            Terminal.print("\(Count.text(verdict.owed, "shard")) that others should have \(verb) owed.")
+        }
         for reason in verdict.reasons { Terminal.print("  \(reason)") }
         Terminal.print(
             "Next: \(verdict.owed > 0 ? "bsctl repair, then " : "")bsctl device drain \(device.label) again")
@@ -70,7 +75,7 @@ enum MoveText {
     static func tellErrors(_ report: MoveReport, again command: String) -> ExitCode {
         for error in report.errors { Terminal.error(error) }
         if report.failedShards == 0 { return .done }
-        Terminal.warning("\(count(report.failedShards, "shard")) did not move; next: \(command)")
+        Terminal.warning("\(Count.text(report.failedShards, "shard")) did not move; next: \(command)")
         return .degraded
     }
 
@@ -89,8 +94,6 @@ enum MoveText {
             ("reasons", .array(verdict.reasons.map { .string($0) })),
         ]
     }
-
-    private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     private static func duration(_ seconds: Double) -> String {
         switch seconds {

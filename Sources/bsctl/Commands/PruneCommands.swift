@@ -48,10 +48,9 @@ enum PruneCommands {
 
     private static func text(_ report: PruneReport, _ isDryRun: Bool) -> String {
         guard report.keys > 0 else { return "nothing to prune" }
-        func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
-        return (isDryRun ? "would purge " : "purged ") + count(report.versions, "version")
+        return (isDryRun ? "would purge " : "purged ") + Count.text(report.versions, "version")
             + " (\(Size.text(report.bytes)))"
-            + (report.deleteMarkers > 0 ? " and " + count(report.deleteMarkers, "delete marker") : "")
-            + " of " + count(report.keys, "key")
+            + (report.deleteMarkers > 0 ? " and " + Count.text(report.deleteMarkers, "delete marker") : "")
+            + " of " + Count.text(report.keys, "key")
     }
 }

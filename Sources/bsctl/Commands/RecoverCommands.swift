@@ -39,12 +39,12 @@ enum RecoverCommands {
                     ("notices", .array(report.notices.map { .string($0) })),
                 ]))
         } else if !invocation.has(Options.quiet) {
-            let count = "\(report.devices.count - missing.count) of \(report.devices.count) devices"
+            let count = "\(report.devices.count - missing.count) of \(Count.text(report.devices.count, "device"))"
             Terminal.print(
                 isDryRun
                     ? "would recover store \(report.storeID) in \(home) from \(count)"
                     : "store \(report.storeID) is back in \(home): \(count), commit \(report.headCommit), "
-                        + "\(report.objects) objects, \(report.versions) versions")
+                        + "\(Count.text(report.objects, "object")), \(Count.text(report.versions, "version"))")
             for line in StatusText.deviceLines(report.devices) { Terminal.print(line) }
             if let refusal = report.writeRefusal {
                 Terminal.print(

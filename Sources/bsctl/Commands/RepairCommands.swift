@@ -58,10 +58,12 @@ enum RepairCommands {
                         ("oldestVerifiedSeconds", preview.verification.oldestSeconds.map { .unsigned($0) } ?? .null),
                     ]))
             } else {
-                let skipped = preview.skippedBlocks > 0 ? "; \(preview.skippedBlocks) were read lately" : ""
+                let (skippedBlocks, neverBlocks) = (preview.skippedBlocks, preview.verification.neverBlocks)
+                let skipped =
+                    skippedBlocks > 0 ? "; \(skippedBlocks) \(skippedBlocks == 1 ? "was" : "were") read lately" : ""
                 Terminal.print(
-                    "\(preview.blocks) blocks would be read, \(Size.text(preview.bytes))\(skipped); "
-                        + "\(preview.verification.neverBlocks) were never read")
+                    "\(Count.text(preview.blocks, "block")) would be read, \(Size.text(preview.bytes))\(skipped); "
+                        + "\(neverBlocks) \(neverBlocks == 1 ? "was" : "were") never read")
             }
             return .done
         }
@@ -72,15 +74,18 @@ enum RepairCommands {
             Terminal.print(json(report))
         } else if !invocation.has(Options.quiet) {
             Terminal.print(
-                "\(report.shards) shards read from the medium, \(Size.text(report.bytes)) in "
+                "\(Count.text(report.shards, "shard")) read from the medium, \(Size.text(report.bytes)) in "
                     + "\(Size.decimals(report.seconds, 1)) s: \(report.problems.count) damaged or missing")
             for problem in report.problems {
                 Terminal.print(
                     "  block \(problem.block) row \(problem.row.name) on \(problem.device): \(problem.problem)")
             }
-            if report.skippedBlocks > 0 { Terminal.print("\(report.skippedBlocks) blocks were read lately") }
+            if report.skippedBlocks > 0 {
+                Terminal.print("\(Count.text(report.skippedBlocks, "block", one: "was", many: "were")) read lately")
+            }
             if report.unreachable > 0 {
-                Terminal.print("\(report.unreachable) shards belong to devices out of service")
+                let text = Count.text(report.unreachable, "shard", one: "belongs", many: "belong")
+                Terminal.print("\(text) to devices out of service")
             }
             if let repair = report.repair { for line in RepairText.lines(repair) { Terminal.print(line) } }
         }
@@ -129,8 +134,9 @@ enum RepairCommands {
                 ]))
         } else if !invocation.has(Options.quiet) {
             Terminal.print(
-                "rebuilt from the shards in \(Size.decimals(report.seconds, 1)) s: \(report.commits) commits, "
-                    + "\(report.blocks) blocks, \(report.chunks) chunks, \(report.versions) versions")
+                "rebuilt from the shards in \(Size.decimals(report.seconds, 1)) s: \(Count.text(report.commits, "commit")), "
+                    + "\(Count.text(report.blocks, "block")), \(Count.text(report.chunks, "chunk")), "
+                    + Count.text(report.versions, "version"))
         }
         return report.missingCommits.isEmpty ? .done : .lost
     }
@@ -214,7 +220,7 @@ enum RepairCommands {
     /// Complaints on standard error, and the exit code.
     private static func tell(_ report: RepairReport) -> ExitCode {
         for error in report.errors.prefix(20) { Terminal.warning(error) }
-        if report.errorCount > 20 { Terminal.warning("and \(report.errorCount - 20) more errors: --json lists them") }
+        if report.errorCount > 20 { Terminal.warning("and \(report.errorCount - 20) more: --json lists them") }
         for key in report.lostKeys { Terminal.error("lost: ", key) }
         if !report.lostBlocks.isEmpty { return .lost }
         return report.owedShards == 0 && report.errors.isEmpty ? .done : .degraded

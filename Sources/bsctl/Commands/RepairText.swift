@@ -6,28 +6,36 @@ enum RepairText {
     static func lines(_ report: RepairReport) -> [String] {
         var lines = report.replacedDevices.map { "\($0) was put back, empty" }
         lines.append(
-            "\(report.checkedBlocks) blocks checked, \(report.repairedShards) shards made again and read back, "
-                + "\(Size.text(report.writtenBytes)) in \(Size.decimals(report.seconds, 1)) s")
+            "\(Count.text(report.checkedBlocks, "block")) checked, \(Count.text(report.repairedShards, "shard")) made again "
+                + "and read back, \(Size.text(report.writtenBytes)) in \(Size.decimals(report.seconds, 1)) s")
         if report.unsafeBlocks > 0 {
             let when =
                 report.secondsToSafe.map { "all safe again after \(Size.decimals($0, 1)) s" } ?? "not all are safe yet"
-            lines.append("\(report.unsafeBlocks) blocks could have been lost with the next shard: \(when)")
+            lines.append(
+                "\(Count.text(report.unsafeBlocks, "block")) could have been lost with the next shard: \(when)")
         }
         if report.confirmedShards > 0 {
-            lines.append("\(report.confirmedShards) shards that were in doubt are as they should be")
+            lines.append(
+                report.confirmedShards == 1
+                    ? "1 shard that was in doubt is as it should be"
+                    : "\(report.confirmedShards) shards that were in doubt are as they should be")
         }
         if report.unconfirmedShards > 0 {
             lines.append(
-                "\(report.unconfirmedShards) shards were written and do not read back: their devices left service")
+                report.unconfirmedShards == 1
+                    ? "1 shard was written and does not read back: its device left service"
+                    : "\(report.unconfirmedShards) shards were written and do not read back: their devices left service"
+            )
         }
         if report.owedShards > 0 {
             lines.append(
-                "\(report.owedShards) shards are still owed: "
+                "\(Count.text(report.owedShards, "shard", one: "is", many: "are")) still owed: "
                     + (report.errorCount > 0 ? "see the errors" : "too few devices; see bsctl status"))
         }
         if !report.lostBlocks.isEmpty {
             lines.append(
-                "\(report.lostBlocks.count) blocks are lost; the keys that need them are named, everything else reads")
+                "\(Count.text(report.lostBlocks.count, "block", one: "is", many: "are")) lost; the keys that need "
+                    + "\(report.lostBlocks.count == 1 ? "it" : "them") are named, everything else reads")
         }
         return lines
     }
@@ -51,17 +59,22 @@ enum RepairText {
     static func lines(_ preview: RepairPreview) -> [String] {
         var lines = preview.replacedDevices.map { "\($0) would be put back, empty" }
         guard preview.missingShards > 0 else {
-            return lines + ["\(preview.checkedBlocks) blocks checked: nothing is missing"]
+            return lines + ["\(Count.text(preview.checkedBlocks, "block")) checked: nothing is missing"]
         }
         lines.append(
-            "\(preview.endangeredBlocks) of \(preview.checkedBlocks) blocks lack \(preview.missingShards) shards; "
-                + "a repair reads about \(Size.text(preview.readBytes)) and writes \(Size.text(preview.writtenBytes))")
+            "\(preview.endangeredBlocks) of \(Count.text(preview.checkedBlocks, "block")) "
+                + "\(preview.endangeredBlocks == 1 ? "lacks" : "lack") \(Count.text(preview.missingShards, "shard")); a repair reads about \(Size.text(preview.readBytes)) and writes \(Size.text(preview.writtenBytes))"
+        )
         if preview.unsafeBlocks > 0 {
             lines.append(
-                "\(preview.unsafeBlocks) blocks come first, which the next loss may take: "
+                Count.text(preview.unsafeBlocks, "block", one: "comes", many: "come")
+                    + " first, which the next loss may take: "
                     + "\(Size.text(preview.bytesToSafe)) until all survive one")
         }
-        if preview.owedShards > 0 { lines.append("\(preview.owedShards) shards have no place to go: too few devices") }
+        if preview.owedShards > 0 {
+            let text = Count.text(preview.owedShards, "shard", one: "has", many: "have")
+            lines.append("\(text) no place to go: too few devices")
+        }
         let rows = preview.blocks.prefix(20).map { block in
             [
                 "  \(block.name)",
@@ -72,7 +85,8 @@ enum RepairText {
         lines += Table.lines(Array(rows))
         if preview.endangeredBlocks > rows.count { lines.append("  and \(preview.endangeredBlocks - rows.count) more") }
         if !preview.lostBlocks.isEmpty {
-            lines.append("\(preview.lostBlocks.count) blocks cannot be read from the shards that are known")
+            lines.append(
+                "\(Count.text(preview.lostBlocks.count, "block")) cannot be read from the shards that are known")
         }
         return lines
     }

@@ -58,8 +58,8 @@ enum ReshapeCommands {
         var lines = [
             plan.isNothing
                 ? "nothing to reshape: blocks have \(plan.profile)"
-                : "would \(move(plan))give \(plan.blocks) blocks \(plan.profile): read \(Size.text(plan.bytesToRead)), write "
-                    + "\(plan.shardsToWrite) shards (\(Size.text(plan.bytesToWrite))), remove \(plan.shardsToRemove) "
+                : "would \(move(plan))give \(Count.text(plan.blocks, "block")) \(plan.profile): read "
+                    + "\(Size.text(plan.bytesToRead)), write \(Count.text(plan.shardsToWrite, "shard")) (\(Size.text(plan.bytesToWrite))), remove \(plan.shardsToRemove) "
                     + "(\(Size.text(plan.bytesToRemove)))"
         ]
         if let seconds, let bytesPerSecond, !plan.isNothing {
@@ -68,24 +68,30 @@ enum ReshapeCommands {
                     + "measured in reading")
         }
         if plan.impossible > 0 {
-            lines.append("\(plan.impossible) blocks lack devices or sound shards; bsctl repair first")
+            let text = Count.text(plan.impossible, "block", one: "lacks", many: "lack")
+            lines.append("\(text) devices or sound shards; bsctl repair first")
         }
         return lines
     }
 
     private static func move(_ plan: ReshapePlan) -> String {
-        plan.blocksToMove == 0 ? "" : "move what \(plan.blocksToMove) blocks hold into new ones, and "
+        plan.blocksToMove == 0
+            ? "" : "move what \(Count.text(plan.blocksToMove, "block", one: "holds", many: "hold")) into new ones, and "
     }
 
     private static func tell(_ report: ReshapeReport, _ invocation: Invocation) -> ExitCode {
         for problem in report.problems { Terminal.error(problem) }
         if report.left > 0 {
-            Terminal.warning("\(report.left) blocks keep their profile; when bsctl repair has run: bsctl reshape")
+            let text = Count.text(report.left, "block", one: "keeps its", many: "keep their")
+            Terminal.warning("\(text) profile; when bsctl repair has run: bsctl reshape")
         }
         if report.leftoverShards > 0 {
             Terminal.warning(
-                "\(report.leftoverShards) shards of the old profile stay until their devices are back and their blocks whole; "
-                    + "then: bsctl reshape")
+                report.leftoverShards == 1
+                    ? "1 shard of the old profile stays until its device is back and its block whole; "
+                    : "\(report.leftoverShards) shards of the old profile stay until their devices are back and their blocks "
+                        + "whole; "
+                        + "then: bsctl reshape")
         }
         if let debt = report.debt { Terminal.warning("\(debt); bsctl repair makes it whole") }
         if invocation.has(Options.json) {
@@ -102,12 +108,12 @@ enum ReshapeCommands {
                 ]))
         } else if !invocation.has(Options.quiet) {
             Terminal.print(
-                "\(report.blocks) blocks have \(report.profile) now: read \(Size.text(report.readBytes)), wrote "
-                    + "\(report.writtenShards) shards (\(Size.text(report.writtenBytes))), removed \(report.removedShards); "
+                "\(Count.text(report.blocks, "block", one: "has", many: "have")) \(report.profile) now: read "
+                    + "\(Size.text(report.readBytes)), wrote \(Count.text(report.writtenShards, "shard")) (\(Size.text(report.writtenBytes))), removed \(report.removedShards); "
                     + "\(Size.decimals(report.seconds, 1)) s")
             if report.movedBlocks > 0 {
                 Terminal.print(
-                    "what \(report.movedBlocks) blocks held (\(Size.text(report.movedBytes))) stands in new ones of "
+                    "what \(Count.text(report.movedBlocks, "block")) held (\(Size.text(report.movedBytes))) stands in new ones of "
                         + "\(report.profile)")
             }
         }

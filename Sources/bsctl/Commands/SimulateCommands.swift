@@ -28,7 +28,7 @@ enum SimulateCommands {
             try requireSandbox(store, invocation)
             let plan = try store.planBitRot(count: count, random: random)
             let forecast = try store.forecast(losing: [], and: plan.shards)
-            try requireSurvival(forecast, "flipping \(count) bits (seed \(random.seed))", invocation)
+            try requireSurvival(forecast, "flipping \(Count.text(count, "bit")) (seed \(random.seed))", invocation)
             return tell(try store.rotBits(plan), "flipped", random.seed, invocation)
         }
     }
@@ -36,7 +36,9 @@ enum SimulateCommands {
     private static func choose(_ count: Int, _ store: Store, _ random: SeededRandom) throws -> [DeviceInfo] {
         var present = store.devices.filter(\.state.isInService)
         guard count <= present.count else {
-            throw UsageError(description: "--count \(count): only \(present.count) devices are in service")
+            throw UsageError(
+                description:
+                    "--count \(count): only \(Count.text(present.count, "device", one: "is", many: "are")) in service")
         }
         return (0..<count).map { _ in present.remove(at: Int(random.next() % UInt64(present.count))) }
     }
@@ -63,7 +65,8 @@ enum SimulateCommands {
     ) throws(Refusal) {
         guard forecast.lostBlocks == 0 || invocation.has(Options.force) else {
             throw Refusal(
-                description: "\(what) could lose \(forecast.lostBlocks) of \(forecast.blocks) blocks for good; "
+                description:
+                    "\(what) could lose \(forecast.lostBlocks) of \(Count.text(forecast.blocks, "block")) for good; "
                     + "repair first, ask for less, or insist with --force")
         }
     }

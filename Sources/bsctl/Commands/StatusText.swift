@@ -45,14 +45,15 @@ enum StatusText {
     private static func totals(_ status: StoreStatus) -> [String] {
         let totals = status.totals
         var rows = [
-            ["objects", "\(totals.objects)", "\(totals.versions) versions"],
+            ["objects", "\(totals.objects)", Count.text(totals.versions, "version")],
             [
                 "logical", Size.text(totals.logicalBytes),
                 "\(Size.text(totals.allVersionsBytes)) with old versions",
             ],
             [
                 "unique", Size.text(totals.uniqueBytes),
-                "deduplication \(Size.ratio(totals.allVersionsBytes, totals.uniqueBytes)), \(totals.chunks) chunks",
+                "deduplication \(Size.ratio(totals.allVersionsBytes, totals.uniqueBytes)), "
+                    + Count.text(totals.chunks, "chunk"),
             ],
             [
                 "compressed", Size.text(totals.compressedBytes),
@@ -61,15 +62,19 @@ enum StatusText {
             [
                 "on devices", Size.text(totals.shardBytes),
                 "\(Size.ratio(totals.shardBytes, totals.compressedBytes)) for parity and tables, "
-                    + "\(totals.blocks) blocks",
+                    + Count.text(totals.blocks, "block"),
             ],
         ]
         if status.profiles.map(\.profile) != [status.profile] {
-            for (profile, blocks) in status.profiles { rows.append(["", "\(blocks)", "blocks of \(profile)"]) }
+            for (profile, blocks) in status.profiles {
+                rows.append(["", "\(blocks)", "block\(blocks == 1 ? "" : "s") of \(profile)"])
+            }
         }
         rows.append(lastRead(status.verification, blocks: totals.blocks))
         for (missing, blocks) in status.protection where missing > 0 {
-            rows.append(["", "\(blocks)", "blocks lack \(missing) shard\(missing == 1 ? "" : "s")"])
+            rows.append([
+                "", "\(blocks)", "\(blocks == 1 ? "block lacks" : "blocks lack") \(Count.text(missing, "shard"))",
+            ])
         }
         return Table.lines(rows, right: [1])
     }
@@ -79,7 +84,8 @@ enum StatusText {
         guard let seconds = verification.oldestSeconds else {
             return ["last read", "never", "bsctl scrub reads and checks everything"]
         }
-        let never = verification.neverBlocks > 0 ? "; \(verification.neverBlocks) of \(blocks) blocks never" : ""
+        let never =
+            verification.neverBlocks > 0 ? "; \(verification.neverBlocks) of \(Count.text(blocks, "block")) never" : ""
         return ["last read", Time.duration(Double(seconds)), "ago, what waits longest for a scrub\(never)"]
     }
 
@@ -88,7 +94,8 @@ enum StatusText {
         let out = status.devices.filter { !$0.state.isInService && !$0.isDraining }
         if status.lostBlocks > 0 {
             Terminal.print(
-                "DATA IS LOST: \(status.lostBlocks) blocks cannot be read from the devices there are.", .bad)
+                "DATA IS LOST: \(Count.text(status.lostBlocks, "block")) cannot be read from the devices there are.",
+                .bad)
             Terminal.print("Bring devices back if you can; bsctl repair names the keys that are gone.")
         } else if status.owedShards == 0, out.isEmpty {
             Terminal.print("All data is safe: \(mayFail(status.lossesSurvivedNow)).", .good)
@@ -98,18 +105,22 @@ enum StatusText {
                     ? "All data can be read; \(mayFail(status.lossesSurvivedNow))."
                     : "All data can be read, but the next failure may lose some.", .warning)
         }
-        if status.owedShards > 0 { Terminal.print("\(status.owedShards) shards are owed.") }
+        if status.owedShards > 0 {
+            Terminal.print("\(Count.text(status.owedShards, "shard", one: "is", many: "are")) owed.")
+        }
         if status.shardsBeyondProfiles > 0 {
             Terminal.print(
-                "A reshape was interrupted: \(status.shardsBeyondProfiles) shards are beyond the profile of their block. "
-                    + "bsctl reshape goes on.")
+                "A reshape was interrupted: "
+                    + Count.text(status.shardsBeyondProfiles, "shard", one: "is", many: "are")
+                    + " beyond the profile of their block. bsctl reshape goes on.")
         }
         if status.owedShards > 0 || !out.isEmpty { tellNextStep(out, status) }
         for device in status.devices where device.isDraining {
             let left = status.usage[device.id]?.shards ?? 0
             Terminal.print(
                 left > 0
-                    ? "\(device.label) is being drained, \(left) shards are left on it; next: bsctl device drain \(device.label)"
+                    ? "\(device.label) is being drained, \(Count.text(left, "shard", one: "is", many: "are")) left on it; "
+                        + "next: bsctl device drain \(device.label)"
                     : "\(device.label) is drained; next: bsctl device drain \(device.label) for a verdict, or "
                         + "bsctl device remove \(device.label)")
         }

@@ -15,7 +15,8 @@ enum StoreCommands {
         let count = disks ?? named.count
         guard count >= profile.shardCount else {
             throw UsageError(
-                description: "\(profile) needs at least \(profile.shardCount) devices, \(count) were given")
+                description: "\(profile) needs at least \(Count.text(profile.shardCount, "device")), \(count) "
+                    + (count == 1 ? "was given" : "were given"))
         }
         let isNew = access(home, F_OK) != 0
         let directory = try DirectoryHome(path: home, creating: true, command: "bsctl init")
@@ -46,7 +47,7 @@ enum StoreCommands {
                 ]))
         } else if !invocation.has(Options.quiet) {
             let losses = profile.tolerance == 1 ? "any device" : "any \(profile.tolerance) devices"
-            Terminal.print("created store \(report.storeID) in \(home): \(count) devices, \(profile)")
+            Terminal.print("created store \(report.storeID) in \(home): \(Count.text(count, "device")), \(profile)")
             Terminal.print("\(losses) may be lost; next: bsctl --store \(home) put FILE")
         }
         return .done
