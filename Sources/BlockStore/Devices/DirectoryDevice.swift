@@ -96,7 +96,7 @@ public final class DirectoryDevice: Device {
         let name = Array(shard.fileName.utf8)
         do throws(SystemError) {
             let file = try Files.open(name, in: directory, O_RDONLY | Int32(BS_O_DIRECT))
-            return try Files.readDirect(file, at: offset, into: buffer)
+            return try DirectIO.read(file, at: offset, into: buffer)
         } catch {
             guard error.number == EINVAL else { throw error }
             let file = try Files.open(name, in: directory, O_RDONLY)
@@ -180,8 +180,11 @@ public final class DirectoryDevice: Device {
             do throws(SystemError) {
                 let byteCount = pieces.reduce(0) { $0 + $1.count }
                 if byteCount > Self.largeBytes { try Files.reserve(byteCount, in: file) }
-                try Files.write(pieces, to: file.number)
-                Files.startWriteback(file)
+                let isWritten = byteCount > Self.largeBytes ? try DirectIO.write(pieces, to: file) : false
+                if !isWritten {
+                    try Files.write(pieces, to: file.number)
+                    Files.startWriteback(file)
+                }
             } catch {
                 try? Files.remove(Self.temporaryName(staged), in: temporaries)
                 throw error
@@ -198,8 +201,8 @@ public final class DirectoryDevice: Device {
             guard let file = state.withLock({ $0.unsynced.removeValue(forKey: shard.ticket) }) else { continue }
             try explaining("sync shard \(shard.shard)", at: place) { () throws(SystemError) in
                 try Files.syncData(file)
-                // What was written in bulk is seldom read soon, and its pages are at once good for the next shard: memory that
-                // was touched before is several times faster.
+                // Where there is no way past the page cache: what was written in bulk is seldom read soon, and its pages are at
+                // once good for the next shard. Memory that was touched before is several times faster.
                 if try Files.status(of: file).st_size > Self.largeBytes { Files.dropCache(of: file) }
                 try file.close()
             }

@@ -57,30 +57,6 @@ enum Files {
         return done
     }
 
-    /// Reads like `read` from a file that was opened with O_DIRECT: straight into `buffer` where both are aligned.
-    static func readDirect(
-        _ file: FileDescriptor, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-    ) throws(SystemError) -> Int {
-        let alignment = 4096
-        var done = 0
-        if offset % alignment == 0, Int(bitPattern: buffer.baseAddress) % alignment == 0 {
-            let whole = buffer.count / alignment * alignment
-            done = try read(file, at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<whole]))
-            if done < whole { return done }
-        }
-        guard done < buffer.count else { return done }
-        let start = (offset + done) / alignment * alignment
-        let end = (offset + buffer.count + alignment - 1) / alignment * alignment
-        let aligned = Buffers.direct.take(atLeast: end - start)
-        defer { Buffers.direct.give(aligned) }
-        let count = try read(file, at: start, into: aligned.slice(0..<(end - start)))
-        let before = offset + done - start
-        let found = max(0, min(count - before, buffer.count - done))
-        UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + found)]).copyMemory(
-            from: UnsafeRawBufferPointer(aligned.slice(before..<(before + found))))
-        return done + found
-    }
-
     /// Lets the page cache forget what is on the medium already of the first `byteCount` bytes, or of everything.
     static func dropCache(of file: FileDescriptor, upTo byteCount: Int = 0) {
         posix_fadvise(file.number, 0, off_t(byteCount), POSIX_FADV_DONTNEED)

@@ -1,21 +1,27 @@
 import Glibc
 
-/// Bytes outside the reach of reference counting, page-aligned, freed with the last reference.
+/// Bytes outside the reach of reference counting, freed with the last reference.
+///
+/// They begin in their page where a shard's payload begins in its own, so that it goes to the medium and back without a copy
+/// (`DirectIO`), or with a page.
 ///
 /// Whoever holds it decides who may touch which bytes: one writer at a time, and nobody writes what
 /// others read.
 final class Buffer: @unchecked Sendable {
-    // @unchecked: the pointer never changes; the bytes follow the rule above.
+    // @unchecked: the pointers never change; the bytes follow the rule above.
     let bytes: UnsafeMutableRawBufferPointer
+    private let memory: UnsafeMutableRawPointer
 
-    init(byteCount: Int) {
+    init(byteCount: Int, isPageAligned: Bool = false) {
+        let lead = isPageAligned ? 0 : ShardLayout.payloadOffset
         var pointer: UnsafeMutableRawPointer?
-        let status = posix_memalign(&pointer, 4096, max(byteCount, 4096))
+        let status = posix_memalign(&pointer, DirectIO.pageBytes, lead + max(byteCount, 1))
         guard status == 0, let pointer else { fatalError("out of memory: \(byteCount) bytes") }
-        bytes = UnsafeMutableRawBufferPointer(start: pointer, count: byteCount)
+        memory = pointer
+        bytes = UnsafeMutableRawBufferPointer(start: pointer + lead, count: byteCount)
     }
 
-    deinit { free(bytes.baseAddress) }
+    deinit { free(memory) }
 
     var byteCount: Int { bytes.count }
 
@@ -29,17 +35,19 @@ final class Buffer: @unchecked Sendable {
 final class BufferPool: Sendable {
     let byteCount: Int
     private let kept: Int
+    private let isPageAligned: Bool
     private let free = Monitor<[Buffer]>([])
 
     /// - Parameter kept: at most so many unused buffers are held.
-    init(byteCount: Int, kept: Int) {
+    init(byteCount: Int, kept: Int, isPageAligned: Bool = false) {
         self.byteCount = byteCount
         self.kept = kept
+        self.isPageAligned = isPageAligned
     }
 
-    func take() -> Buffer {
-        free.withLock { $0.popLast() } ?? Buffer(byteCount: byteCount)
-    }
+    func take() -> Buffer { free.withLock { $0.popLast() } ?? make(byteCount) }
+
+    private func make(_ byteCount: Int) -> Buffer { Buffer(byteCount: byteCount, isPageAligned: isPageAligned) }
 
     func give(_ buffer: Buffer) {
         guard buffer.byteCount == byteCount else { return }
@@ -83,6 +91,6 @@ final class ResourcePool<Resource: AnyObject>: @unchecked Sendable {
 extension BufferPool {
     /// A buffer of at least `byteCount` bytes: a pooled one when those are long enough.
     func take(atLeast byteCount: Int) -> Buffer {
-        byteCount <= self.byteCount ? take() : Buffer(byteCount: byteCount)
+        byteCount <= self.byteCount ? take() : make(byteCount)
     }
 }

@@ -167,8 +167,10 @@ enum ShardReader {
 enum Buffers {
     /// 4 MiB.
     static let scratch = BufferPool(byteCount: 64 * Limits.cellBytes, kept: 8)
-    /// As much, wherever it begins within a page.
-    static let direct = BufferPool(byteCount: 64 * Limits.cellBytes + 8192, kept: 8)
+    /// As much, wherever it begins within a page; and two pages for the ends.
+    static let direct = BufferPool(
+        byteCount: 64 * Limits.cellBytes + 2 * DirectIO.pageBytes, kept: 8, isPageAligned: true)
+    static let pages = BufferPool(byteCount: 2 * DirectIO.pageBytes, kept: 8, isPageAligned: true)
 }
 
 /// Hashing and compression states shared by the process.

@@ -56,18 +56,21 @@ final class ChunkBatch: @unchecked Sendable {
         UnsafeRawBufferPointer((result.codec == .stored ? input : output).slice(result.stored))
     }
 
-    /// Digests every chunk, looks it up, and compresses the new ones.
-    func process(_ engine: Engine, isHit: (Digest) throws(StoreError) -> Bool) throws(StoreError) {
+    /// Digests every chunk, looks them all up, and compresses the new ones.
+    func process(
+        _ engine: Engine, areHits: ([Digest]) throws(StoreError) -> [Bool]
+    ) throws(StoreError) {
         try Workspaces.shared.with { workspace throws(StoreError) in
+            var ranges: [Range<Int>] = []
+            for case .chunk(let range) in events { ranges.append(range) }
+            let digests = ranges.map { workspace.digest(of: UnsafeRawBufferPointer(input.slice($0))) }
+            let hits = try areHits(digests)
             var outputUsed = 0
-            for case .chunk(let range) in events {
+            for (number, range) in ranges.enumerated() {
                 let plain = UnsafeRawBufferPointer(input.slice(range))
-                let digest = workspace.digest(of: plain)
-                if try isHit(digest) {
-                    results.append(Result(digest: digest, plainBytes: plain.count, isHit: true))
-                    continue
-                }
-                var result = Result(digest: digest, plainBytes: plain.count, isHit: false)
+                var result = Result(digest: digests[number], plainBytes: plain.count, isHit: hits[number])
+                defer { results.append(result) }
+                if result.isHit { continue }
                 let room = output.slice(outputUsed..<min(output.byteCount, outputUsed + plain.count))
                 if let count = workspace.compress(plain, into: room) {
                     result.stored = outputUsed..<(outputUsed + count)
@@ -77,7 +80,6 @@ final class ChunkBatch: @unchecked Sendable {
                     result.stored = range
                 }
                 result.checksum = CRC32C.of(stored(result))
-                results.append(result)
             }
         }
     }

@@ -45,6 +45,15 @@ final class DuplicateFinder: Sendable {
         return false
     }
 
+    /// The same for many chunks, with one look at the index.
+    func areHits(_ digests: [Digest]) throws(StoreError) -> [Bool] {
+        var hits = [Bool](repeating: false, count: digests.count)
+        for place in try engine.index.numberedPlaces(of: digests) where !hits[place.position] {
+            hits[place.position] = try counts(place.block, requiredLosses)
+        }
+        return hits
+    }
+
     /// Where the chunk is stored too weakly for anything new to rest on it.
     struct Weakness {
         /// The block that survives most; nil when the chunk is in none.

@@ -264,7 +264,7 @@ public final class WriteSession {
     private func send(_ batch: ChunkBatch) throws(StoreError) {
         let (engine, finder) = (engine, finder)
         let job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
-            try batch.process(engine) { digest throws(StoreError) in try finder.isHit(digest) }
+            try batch.process(engine) { digests throws(StoreError) in try finder.areHits(digests) }
             return true
         }
         underWay.append((batch, job))
