@@ -92,6 +92,12 @@ extension StoreModel {
                 world.environment, devices: disks, options: Store.Options(lockWaitSeconds: 0))
             note("… commit \(report.headCommit), \(report.objects) objects")
             if !world.isCrashed { world.endProcess() }
+            if report.storeID != storeID {
+                // Who names another store's device gets that store's home. Ours is where it was.
+                note("… another store's")
+                world.state.homeName = old
+                world.state.homes[new] = nil
+            }
             return true
         } catch {
             note("… failed: \(error)")

@@ -45,6 +45,7 @@ final class StoreModel {
     /// Shards moved while devices were not whole: the only ones of some blocks may stand anywhere now, until all is repaired.
     var isFragile = false
     private let firstDisks: Int
+    let storeID: StoreID
     /// Disks that are no devices of the store: not yet, or not any more.
     var outsiders: Set<String> = []
 
@@ -57,9 +58,10 @@ final class StoreModel {
         firstDisks = devices
         world = SimulatedWorld(seed: seed, disks: (1...devices).map { "disk-\($0)" })
         world.state.largestShardBytes = largestShardBytes
-        _ = try Store.create(
+        storeID = try Store.create(
             world.environment, devices: (1...devices).map { NewDevice(path: "disk-\($0)") }, profile: profile,
-            averageChunkBytes: Self.chunkBytes)
+            averageChunkBytes: Self.chunkBytes
+        ).storeID
         world.restart()
     }
 
@@ -77,6 +79,7 @@ final class StoreModel {
         (moves, watched, purged, perhapsPurged) = (other.moves, other.watched, other.purged, other.perhapsPurged)
         (outsiders, isFragile) = (other.outsiders, other.isFragile)
         firstDisks = other.firstDisks
+        storeID = other.storeID
         log = other.log
         past = other.past
     }

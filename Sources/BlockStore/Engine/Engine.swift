@@ -109,7 +109,8 @@ final class Engine: Sendable {
     /// What cannot be had because its device is out of service is not damaged: the device may return.
     func remember(_ damaged: [DamagedShard]) {
         let marks = damaged.filter { shard in
-            guard let block = try? index.block(shard.block), let id = block.shards[shard.row] else { return false }
+            guard let block = try? index.block(shard.block), block.name == shard.name, let id = block.shards[shard.row]
+            else { return false }
             return devices.device(id) != nil
         }
         guard !marks.isEmpty else { return }

@@ -22,6 +22,8 @@ struct BlockReader {
     /// Copies that are no shards of this block.
     private var unusable: Set<Copy> = []
     private var holders: [Row: [DeviceID]] = [:]
+    /// What was rebuilt last of a row: the next chunk begins in the cell where the one before ended.
+    private var rebuilt: [Row: (cells: Range<Int>, bytes: Buffer)] = [:]
 
     init(_ engine: Engine, _ block: IndexedBlock, excluding excluded: Set<Row> = [], from source: ReadSource = .cache) {
         self.engine = engine
@@ -80,14 +82,49 @@ struct BlockReader {
         }
     }
 
-    /// Fills `buffer` with some cells of `row`: from its shard when that is sound, else rebuilt by the
-    /// cheapest plan from sources that are.
+    /// Fills `buffer` with some cells of `row`: from its shard when that is sound, else rebuilt from sources that are.
     private mutating func read(
         _ row: Row, cells: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) {
         // Damage is local: a row that fails here may serve other cells.
+        if try readDirectly(row, cells, buffer) { return }
+        if let known = rebuilt[row], known.cells.lowerBound <= cells.lowerBound,
+            cells.upperBound <= known.cells.upperBound
+        {
+            return buffer.copyMemory(from: UnsafeRawBufferPointer(slice(cells, of: known)))
+        }
+        // Who is near what was asked for last goes through the row; several threads do so a little out of order.
+        let near = Limits.cellsRebuiltAhead
+        let isInOrder = rebuilt[row].map {
+            ($0.cells.lowerBound...($0.cells.upperBound + near)).contains(cells.lowerBound)
+        }
+        let end = min(
+            max(cells.upperBound, cells.lowerBound + near), Limits.cellCount(payloadBytes: block.shardPayloadBytes))
+        let ahead = cells.lowerBound..<end
+        if isInOrder == true, let bytes = try? rebuild(row, ahead) {
+            rebuilt[row] = (ahead, bytes)
+            return buffer.copyMemory(from: UnsafeRawBufferPointer(slice(cells, of: (ahead, bytes))))
+        }
+        let bytes = try rebuild(row, cells)
+        buffer.copyMemory(from: UnsafeRawBufferPointer(bytes.bytes))
+        if let known = rebuilt[row], (known.cells.lowerBound - near..<known.cells.lowerBound).contains(cells.lowerBound)
+        {
+            return
+        }
+        rebuilt[row] = (cells, bytes)
+    }
+
+    private func slice(
+        _ cells: Range<Int>, of known: (cells: Range<Int>, bytes: Buffer)
+    ) -> UnsafeMutableRawBufferPointer {
+        let start = (cells.lowerBound - known.cells.lowerBound) * Limits.cellBytes
+        return known.bytes.slice(start..<(start + Limits.bytes(ofCells: cells, payloadBytes: block.shardPayloadBytes)))
+    }
+
+    /// Some cells of `row`, by the cheapest plan from sources that are sound.
+    private mutating func rebuild(_ row: Row, _ cells: Range<Int>) throws(StoreError) -> Buffer {
+        let byteCount = Limits.bytes(ofCells: cells, payloadBytes: block.shardPayloadBytes)
         var unusable = excluded
-        if !unusable.contains(row), try readDirectly(row, cells, buffer) { return }
         unusable.insert(row)
         while true {
             let available = candidates().filter { !unusable.contains($0) }
@@ -96,11 +133,12 @@ struct BlockReader {
                     .lost, "rebuild row \(row.name) of block \(block.name)",
                     detail: "the \(available.count) sound shards left do not span it")
             }
-            let scratch = Buffer(byteCount: buffer.count * plan.reads.count)
+            let scratch = Buffers.scratch.take(atLeast: byteCount * plan.reads.count)
+            defer { Buffers.scratch.give(scratch) }
             var sources: [UnsafeRawBufferPointer] = []
             var failed: Row?
             for (index, source) in plan.reads.enumerated() {
-                let part = scratch.slice((index * buffer.count)..<((index + 1) * buffer.count))
+                let part = scratch.slice((index * byteCount)..<((index + 1) * byteCount))
                 guard try readDirectly(source, cells, part) else {
                     failed = source
                     break
@@ -111,8 +149,9 @@ struct BlockReader {
                 unusable.insert(failed)
                 continue
             }
-            Rebuilder(plan).rebuild(from: sources, into: [buffer])
-            return
+            let made = Buffer(byteCount: byteCount)
+            Rebuilder(plan).rebuild(from: sources, into: [made.bytes])
+            return made
         }
     }
 

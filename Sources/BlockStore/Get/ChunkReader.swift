@@ -24,28 +24,32 @@ struct DamagedShard: Sendable, Hashable {
 /// Reads chunks by digest: the right bytes or an error (design law 3). Any thread.
 struct ChunkReader: Sendable {
     let engine: Engine
+    private let recentBlocks: RecentBlocks
+    private let readers: BlockReaders
+
+    init(engine: Engine) {
+        self.engine = engine
+        recentBlocks = RecentBlocks(engine)
+        readers = BlockReaders(engine)
+    }
+
+    /// Where each of `entries` stands: for many with one look at the index.
+    func places(of entries: some RandomAccessCollection<ManifestEntry>) throws(StoreError) -> [[ChunkPlace]] {
+        var places = [[ChunkPlace]](repeating: [], count: entries.count)
+        for found in try engine.index.numberedPlaces(of: entries.lazy.map(\.digest)) {
+            places[found.position].append(found.place)
+        }
+        return places
+    }
 
     /// Reads the chunk named `digest`, which must have `byteCount` plain bytes.
     ///
     /// The fast path reads exactly the stored bytes. Only when a check fails are cell checksums
     /// consulted, the range rebuilt, and, should all checksums agree and the digest not, each
     /// source excluded in turn.
-    func read(_ digest: Digest, byteCount: Int) throws(StoreError) -> PlainChunk {
-        try read(digest, byteCount: byteCount, at: try engine.index.places(of: digest))
-    }
-
-    /// Reads a manifest node: a chunk whose length is known only to the index.
-    func readNode(_ digest: Digest) throws(StoreError) -> PlainChunk {
-        let places = try engine.index.places(of: digest)
-        let byteCount = places.first?.plainBytes ?? 0
-        guard byteCount <= ManifestNode.maximumBytes else {
-            throw StoreError(
-                .corrupt, "read manifest node \(digest)", detail: "\(byteCount) bytes are too long for one")
-        }
-        return try read(digest, byteCount: byteCount, at: places)
-    }
-
-    private func read(_ digest: Digest, byteCount: Int, at known: [ChunkPlace]) throws(StoreError) -> PlainChunk {
+    ///
+    /// - Parameter known: where it stood a moment ago.
+    func read(_ digest: Digest, byteCount: Int, at known: [ChunkPlace]) throws(StoreError) -> PlainChunk {
         var places = known
         while true {
             do throws(StoreError) {
@@ -63,6 +67,17 @@ struct ChunkReader: Sendable {
         }
     }
 
+    /// Reads a manifest node: a chunk whose length is known only to the index.
+    func readNode(_ digest: Digest) throws(StoreError) -> PlainChunk {
+        let places = try engine.index.places(of: digest)
+        let byteCount = places.first?.plainBytes ?? 0
+        guard byteCount <= ManifestNode.maximumBytes else {
+            throw StoreError(
+                .corrupt, "read manifest node \(digest)", detail: "\(byteCount) bytes are too long for one")
+        }
+        return try read(digest, byteCount: byteCount, at: places)
+    }
+
     private func readOnce(
         _ digest: Digest, byteCount: Int, at places: [ChunkPlace]
     ) throws(StoreError) -> PlainChunk {
@@ -70,7 +85,7 @@ struct ChunkReader: Sendable {
         let plain = engine.chunkBuffers.take(byteCount)
         var blocks: [(ChunkPlace, IndexedBlock)] = []
         for place in places where place.plainBytes == byteCount {
-            guard let block = try engine.index.block(place.block) else { continue }
+            guard let block = try recentBlocks[place.block] else { continue }
             if readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
                 return PlainChunk(buffer: plain, byteCount: byteCount, rebuiltBytes: 0, damaged: [])
             }
@@ -83,9 +98,10 @@ struct ChunkReader: Sendable {
                     buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
             }
         }
-        // Whoever reshapes a block makes its new parity known and removes the old: look where it stands now.
+        // What was known of a block may be out of date: whoever reshapes one makes its new parity known and removes the old, and
+        // after a collection another block may have its place in the index.
         for (place, block) in blocks {
-            guard let now = try engine.index.block(place.block), now.shards != block.shards else { continue }
+            guard let now = try engine.index.block(place.block), now != block else { continue }
             var found: [DamagedShard] = []
             if try rebuild(digest, place, now, into: plain.slice(0..<byteCount), &found) {
                 return PlainChunk(
@@ -187,17 +203,15 @@ struct ChunkReader: Sendable {
         // The first attempt excludes nobody. When every checksum agrees and the digest does not,
         // somebody's checksums lie too: exclude each row in turn, then pairs, up to the tolerance.
         for excluded in Self.exclusions(of: block) {
-            var reader = BlockReader(engine, block, excluding: excluded)
-            do throws(StoreError) {
-                try reader.read(at: place.offset, into: target)
-            } catch {
+            let (error, found) = try attempt(place, block, excluding: excluded, into: target)
+            if let error {
                 guard error.code == .lost || error.code == .corrupt else { throw error }
-                note(reader.problems, block, &problems)
+                note(found, block, &problems)
                 if excluded.isEmpty { return false }
                 continue
             }
             if isRight(UnsafeRawBufferPointer(target)) {
-                note(reader.problems, block, &problems)
+                note(found, block, &problems)
                 for row in excluded {
                     note([row: "its checksums agree with bytes that are wrong"], block, &problems)
                 }
@@ -205,6 +219,26 @@ struct ChunkReader: Sendable {
             }
         }
         return false
+    }
+
+    /// Why the bytes could not be had, if so, and what was found wrong on the way.
+    private func attempt(
+        _ place: ChunkPlace, _ block: IndexedBlock, excluding excluded: Set<Row>,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> (error: StoreError?, problems: [Row: String]) {
+        func read(_ reader: inout BlockReader) -> (StoreError?, [Row: String]) {
+            do throws(StoreError) {
+                try reader.read(at: place.offset, into: target)
+                return (nil, reader.problems)
+            } catch {
+                return (error, reader.problems)
+            }
+        }
+        if excluded.isEmpty {
+            return try readers.withReader(of: block) { reader throws(StoreError) in read(&reader) }
+        }
+        var reader = BlockReader(engine, block, excluding: excluded)
+        return read(&reader)
     }
 
     private func decode(
@@ -251,6 +285,29 @@ struct ChunkReader: Sendable {
             last = next
         }
         return result
+    }
+}
+
+/// Blocks as the index had them a moment ago: one after the other is asked for by many chunks.
+///
+/// What has changed meanwhile shows when a shard is not where it was; then the index is asked anew. Any thread.
+private final class RecentBlocks: Sendable {
+    private static let maximum = 256
+    private let engine: Engine
+    private let blocks = Monitor<[BlockRef: IndexedBlock]>([:])
+
+    init(_ engine: Engine) { self.engine = engine }
+
+    subscript(ref: BlockRef) -> IndexedBlock? {
+        get throws(StoreError) {
+            if let known = blocks.withLock({ $0[ref] }) { return known }
+            let block = try engine.index.block(ref)
+            blocks.withLock { blocks in
+                if blocks.count >= Self.maximum { blocks = [:] }
+                blocks[ref] = block
+            }
+            return block
+        }
     }
 }
 

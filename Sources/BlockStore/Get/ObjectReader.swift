@@ -19,13 +19,24 @@ public struct ReadReport: Sendable, Hashable {
 final class ObjectReader {
     private enum Event {
         case begin(ObjectVersion)
-        case chunk(Job<PlainChunk>, ManifestEntry, Range<Int>)
+        case chunk(PlannedChunk, Range<Int>)
         case end(ObjectVersion)
         case fail(ObjectVersion, StoreError)
     }
 
+    /// A chunk that will be wanted soon.
+    private final class PlannedChunk {
+        let entry: ManifestEntry
+        /// Nil until it is looked up with others.
+        var job: Job<PlainChunk>?
+
+        init(_ entry: ManifestEntry) { self.entry = entry }
+    }
+
     private let engine: Engine
     private let chunks: ChunkReader
+    /// The last ones, whose jobs have not begun.
+    private var planned: [PlannedChunk] = []
     private var queue: [Event] = []
     private var head = 0
     private var chunksAhead = 0
@@ -61,7 +72,7 @@ final class ObjectReader {
         return report
     }
 
-    /// Starts a job for every chunk of the object that lies in `range`.
+    /// Plans every chunk of the object that lies in `range`.
     private func plan(_ object: ObjectVersion, _ range: Range<UInt64>, _ receiver: any ObjectReceiver)
         throws(StoreError)
     {
@@ -74,16 +85,13 @@ final class ObjectReader {
             let start = manifest.offset - entry.byteCount
             let first = max(range.lowerBound, start) - start
             let last = min(range.upperBound, manifest.offset) - start
-            let chunks = self.chunks
-            let job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
-                try chunks.read(entry.digest, byteCount: Int(entry.byteCount))
-            }
-            queue.append(.chunk(job, entry, Int(first)..<Int(last)))
+            let chunk = PlannedChunk(entry)
+            planned.append(chunk)
+            queue.append(.chunk(chunk, Int(first)..<Int(last)))
             chunksAhead += 1
             bytesAhead += Int(entry.byteCount)
-            while chunksAhead > 1,
-                chunksAhead > engine.environment.executor.width * 4 || bytesAhead > Self.maximumBytesAhead
-            {
+            if planned.count >= Limits.chunksLookedUp { begin() }
+            while chunksAhead > 1, chunksAhead > maximumChunksAhead || bytesAhead > Self.maximumBytesAhead {
                 deliverNext(to: receiver)
             }
         }
@@ -91,6 +99,26 @@ final class ObjectReader {
     }
 
     private static let maximumBytesAhead = 32 << 20
+    private var maximumChunksAhead: Int { max(engine.environment.executor.width * 4, 2 * Limits.chunksLookedUp) }
+
+    /// Looks up what is planned, and starts a job for each.
+    private func begin() {
+        let chunks = self.chunks
+        let places: Result<[[ChunkPlace]], StoreError>
+        do throws(StoreError) {
+            places = .success(try chunks.places(of: planned.map(\.entry)))
+        } catch {
+            places = .failure(error)
+        }
+        for (number, chunk) in planned.enumerated() {
+            let entry = chunk.entry
+            let places = places.map { $0[number] }
+            chunk.job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
+                try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places.get())
+            }
+        }
+        planned = []
+    }
 
     private func deliverNext(to receiver: any ObjectReceiver) {
         let event = queue[head]
@@ -104,10 +132,11 @@ final class ObjectReader {
             current = object
             isFailed = false
             attempt(receiver) { () throws(StoreError) in try receiver.begin(object) }
-        case .chunk(let job, let entry, let part):
+        case .chunk(let chunk, let part):
             chunksAhead -= 1
-            bytesAhead -= Int(entry.byteCount)
-            let outcome = job.outcome()
+            bytesAhead -= Int(chunk.entry.byteCount)
+            if chunk.job == nil { begin() }
+            guard let outcome = chunk.job?.outcome() else { preconditionFailure("what is planned has begun") }
             attempt(receiver) { () throws(StoreError) in try receiver.write(try take(outcome, part)) }
             if case .success(let chunk) = outcome { engine.chunkBuffers.give(chunk.buffer) }
         case .end(let object):

@@ -22,7 +22,9 @@ extension Index {
         /// Which of the digests that were asked for.
         let position: Int
         let number: Int
-        let block: BlockRef
+        let place: ChunkPlace
+
+        var block: BlockRef { place.block }
     }
 
     /// Every place of each of `digests`, ordered by their positions; of one digest the newest first.
@@ -54,7 +56,7 @@ extension Index {
                     while next <= last, rows[next].number == number {
                         if digests[rows[next].position] == digest {
                             places.append(
-                                NumberedPlace(position: rows[next].position, number: number, block: place.block))
+                                NumberedPlace(position: rows[next].position, number: number, place: place))
                         }
                         next += 1
                     }

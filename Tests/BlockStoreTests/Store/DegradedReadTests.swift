@@ -1,0 +1,64 @@
+import Erasure
+import Foundation
+import XCTest
+
+@testable import BlockStore
+@testable import Simulation
+
+/// Reading long objects while shards are missing: what is rebuilt ahead of the reader is right, in any order.
+final class DegradedReadTests: XCTestCase {
+    private static let content = SeededRandom.bytes(9_000_000, seed: 1)
+
+    private func environment(_ directory: TemporaryDirectory) throws -> StoreEnvironment {
+        StoreEnvironment(
+            home: try DirectoryHome(path: "\(directory.path)/home", creating: true),
+            devices: RebasedProvider(base: directory.path), clock: SystemClock(), random: SystemRandom(),
+            executor: ThreadedExecutor(computeThreads: 3))
+    }
+
+    private func shards(_ directory: TemporaryDirectory, _ disk: String) throws -> [String] {
+        let root = "\(directory.path)/\(disk)/blocks"
+        return try FileManager.default.subpathsOfDirectory(atPath: root).filter { $0.contains(".") }
+            .map { "\(root)/\($0)" }
+    }
+
+    func testLongObjectsAreReadRightFromWhatIsLeft() throws {
+        for profile in ["rs:2+2", "lrc:4+2+1"] {
+            let directory = try TemporaryDirectory()
+            let devices = try Profile(profile).shardCount
+            _ = try Store.create(
+                try environment(directory), devices: (1...devices).map { NewDevice(path: "disk-\($0)") },
+                profile: try Profile(profile), isSandbox: true)
+            let store = try Store.open(try environment(directory), access: .write)
+            let session = try store.startWriting()
+            try session.put(Key("a"), from: MemorySource(Self.content))
+            _ = try session.finish()
+            store.close()
+            // One device is gone, of another every eleventh cell of each shard is rotten.
+            for path in try shards(directory, "disk-1") { try FileManager.default.removeItem(atPath: path) }
+            for path in try shards(directory, "disk-2") {
+                var bytes = [UInt8](try XCTUnwrap(FileManager.default.contents(atPath: path)))
+                for position in stride(from: ShardLayout.payloadOffset + 300_000, to: bytes.count - 5_000, by: 11 << 16)
+                {
+                    bytes[position] ^= 1
+                }
+                try Data(bytes).write(to: URL(fileURLWithPath: path))
+            }
+            let reader = try Store.open(try environment(directory), access: .read)
+            let object = try reader.newestVersion(of: Key("a"))
+            let whole = MemorySink()
+            let report = try reader.read(object, into: whole)
+            XCTAssertEqual(whole.bytes, Self.content, profile)
+            XCTAssertGreaterThan(report.rebuiltBytes, 0)
+            let random = SeededRandom(2)
+            for _ in 0..<40 {
+                let first = random.next() % UInt64(Self.content.count)
+                let last = min(UInt64(Self.content.count) - 1, first + random.next() % 300_000)
+                let part = MemorySink()
+                _ = try reader.read(object, range: first...last, into: part)
+                XCTAssertEqual(part.bytes, Array(Self.content[Int(first)...Int(last)]), "\(profile), \(first)–\(last)")
+            }
+            reader.close()
+        }
+    }
+}
