@@ -1,4 +1,4 @@
-"""What perf/corpora, perf/peers and perf/dedup share: where things are kept, what gets installed, what machine this is."""
+"""What the programs in perf/ share: where things are kept, what gets installed, what machine this is."""
 import hashlib
 import json
 import os
@@ -156,15 +156,18 @@ def bsctl():
 # Measuring
 
 
-def run(command):
-    """Runs a command: (what it printed, wall and CPU seconds of the whole process)."""
+def run(command, **options):
+    """Runs a command: (what it printed, wall and CPU seconds and peak memory of the whole process and what it waited for)."""
     start = time.monotonic()
-    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     output, errors, usage = wait_with_usage(process)
     wall = time.monotonic() - start
     if process.returncode != 0:
         raise Missing(f"{Path(command[0]).name} {' '.join(map(str, command[1:3]))}: {last_line(errors or output)}")
-    return output, {"wallSeconds": wall, "userSeconds": usage.ru_utime, "systemSeconds": usage.ru_stime}
+    return output, {
+        "wallSeconds": wall, "userSeconds": usage.ru_utime, "systemSeconds": usage.ru_stime,
+        "peakBytes": usage.ru_maxrss << 10}
 
 
 def run_json(command):
@@ -186,6 +189,38 @@ def wait_with_usage(process):
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return output, errors[0], usage
+
+
+def forget(directory):
+    """Nothing of what is under `directory` stays in the page cache. A server may be at work there."""
+    os.sync()
+    for path in files(directory):
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+
+
+def stored_bytes(directory):
+    """What all that is under `directory` takes on the disk."""
+    total = 0
+    for path in files(directory):
+        try:
+            total += os.lstat(path).st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def files(directory):
+    """The paths of all regular files under `directory`."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                yield path
 
 
 def summary(values):
