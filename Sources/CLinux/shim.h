@@ -2,6 +2,7 @@
 #pragma once
 #include <mntent.h>
 #include <stddef.h>
+#include <sys/vfs.h>
 
 extern int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags);
 extern int fallocate(int fd, int mode, long offset, long length);
@@ -18,3 +19,9 @@ enum { BS_O_DIRECT = 040000 };
 
 // Without O_DIRECTORY, which glibc's O_TMPFILE includes.
 enum { BS_O_TMPFILE = 020000000 };
+
+// The type of the file system that an open file is on, as in statfs(2); 0 when it cannot be told.
+static inline unsigned int bs_file_system(int fd) {
+    struct statfs status;
+    return fstatfs(fd, &status) == 0 ? (unsigned int)status.f_type : 0;
+}

@@ -4,6 +4,7 @@
 public enum Checks {
     public static let all: [(name: String, run: @Sendable () throws -> Void)] = [
         ("graph rules", { try GraphRules.all() }),
+        ("accidents with files that are known", { try KnownFileAccidents.all() }),
         ("accidents", { try Accidents.all() }),
         ("accidents with devices that come and go", { try DeviceAccidents.all() }),
         ("crash points of put", { try CrashPoints.run(Workload.all[0]) }),

@@ -79,6 +79,11 @@ final class SimulatedWorld: @unchecked Sendable {
     var vanishAtCall: (call: Int, disk: String)?
     /// The homes' disk is full: SQLite cannot even read.
     var isHomeFull = false
+    /// What the wall clock says for now; nil for years apart from one call to the next.
+    var wallNanoseconds: Int64?
+    /// Homes know files that were read before.
+    var remembersFiles = false
+    fileprivate var knownFiles: KnownFiles?
     private(set) var isCrashed = false
     fileprivate var lockedDisks: Set<String> = []
     fileprivate var lockedHomes: Set<String> = []
@@ -265,7 +270,9 @@ final class SimulatedClock: Clock {
     init(_ world: SimulatedWorld) { self.world = world }
 
     /// Years apart from one call to the next, in both directions: no decision may rest on it.
-    func wallNanoseconds() -> Int64 { Int64(truncatingIfNeeded: world.random.next() >> 2) }
+    func wallNanoseconds() -> Int64 {
+        world.wallNanoseconds ?? Int64(truncatingIfNeeded: world.random.next() >> 2)
+    }
 
     func monotonicNanoseconds() -> UInt64 {
         world.ticks += 1_000_000
@@ -335,6 +342,12 @@ final class SimulatedHome: Home, @unchecked Sendable {
         let index = try Index.inMemory(world.state.homes[place]?.index) { bytes in world.keep(index: bytes, of: place) }
         world.openIndex = index
         return index
+    }
+
+    func openKnownFiles() throws(StoreError) -> KnownFiles? {
+        guard world.remembersFiles else { return nil }
+        if world.knownFiles == nil { world.knownFiles = try KnownFiles(path: nil) }
+        return world.knownFiles
     }
 
     func discardIndex() throws(StoreError) {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A home that is a directory: `store.json`, `index.db`, `lock`.
+/// A home that is a directory: `store.json`, `index.db`, `files.db`, `lock`.
 public final class DirectoryHome: Home {
     public let place: String
     private let root: FileDescriptor
@@ -105,10 +105,19 @@ public final class DirectoryHome: Home {
 
     public func openIndex() throws(StoreError) -> Index { try Index.open(path: place + "/" + Self.indexName) }
 
-    public func discardIndex() throws(StoreError) {
-        try explaining("delete the index", at: place) { () throws(SystemError) in
+    public func discardIndex() throws(StoreError) { try discard(Self.indexName, "delete the index") }
+
+    public func openKnownFiles() throws(StoreError) -> KnownFiles? {
+        try KnownFiles(path: place + "/" + Self.knownFilesName)
+    }
+
+    public func discardKnownFiles() throws(StoreError) { try discard(Self.knownFilesName, "forget the files") }
+
+    /// Deletes a database and everything that SQLite keeps beside it.
+    private func discard(_ database: String, _ operation: String) throws(StoreError) {
+        try explaining(operation, at: place) { () throws(SystemError) in
             for suffix in ["", "-wal", "-shm", "-journal"] {
-                try Files.remove(Array((Self.indexName + suffix).utf8), in: root)
+                try Files.remove(Array((database + suffix).utf8), in: root)
             }
         }
     }
@@ -132,6 +141,7 @@ public final class DirectoryHome: Home {
     private static func temporary(_ name: DocumentName) -> [UInt8] { Array("\(name.rawValue).new".utf8) }
 
     private static let indexName = "index.db"
+    private static let knownFilesName = "files.db"
     private static let lockName = Array("lock".utf8)
     private static let waitingName = Array("waiting".utf8)
 }

@@ -161,6 +161,18 @@ enum Files {
         return result
     }
 
+    /// Whether the file system stamps changes by this machine's clock, at least once a second, and gives no inode number of a
+    /// file to another one as long as the file is there. So do those of Linux itself; over a network the clock and the numbers
+    /// are another's, and FAT and FUSE draw numbers anew.
+    static func keepsStamps(_ file: FileDescriptor) -> Bool {
+        switch bs_file_system(file.number) {
+        // As in statfs(2): ext2 to ext4, XFS, Btrfs, F2FS, Bcachefs, ZFS, tmpfs, overlayfs.
+        case 0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0xca45_1a4e, 0x2fc1_2fc1, 0x0102_1994, 0x794c_7630:
+            return true
+        default: return false
+        }
+    }
+
     /// The status of what `path` names itself, links not followed; nil when there is nothing.
     static func status(of path: [UInt8], in directory: FileDescriptor? = nil) throws(SystemError) -> stat? {
         var result = stat()

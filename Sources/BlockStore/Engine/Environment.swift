@@ -56,6 +56,13 @@ public protocol Home: AnyObject, Sendable {
     /// Deletes the index and everything SQLite keeps beside it. The index must not be open.
     func discardIndex() throws(StoreError)
 
+    /// What is known of files that were read before, to be opened by the holder of the writer lock; nil where nothing is kept.
+    /// Throws `.indexDamaged` when what is there cannot be used.
+    func openKnownFiles() throws(StoreError) -> KnownFiles?
+
+    /// Forgets all that. It must not be open.
+    func discardKnownFiles() throws(StoreError)
+
     func space() throws(StoreError) -> DeviceSpace
 
     /// As for a device: the index grows when something is deleted.
@@ -63,18 +70,21 @@ public protocol Home: AnyObject, Sendable {
     func setReserve(_ byteCount: Int) throws(StoreError)
 }
 
-/// A home whose room is not ours to keep, and of which nobody can tell who waits.
+/// A home whose room is not ours to keep, that remembers no files, and of which nobody can tell who waits.
 extension Home {
     public func startWaiting() {}
     public func stopWaiting() {}
     public var isAwaited: Bool { true }
+    public func openKnownFiles() throws(StoreError) -> KnownFiles? { nil }
+    public func discardKnownFiles() throws(StoreError) {}
     public func space() throws(StoreError) -> DeviceSpace { DeviceSpace(totalBytes: 0, freeBytes: 0) }
     public func reserveBytes() throws(StoreError) -> Int { 0 }
     public func setReserve(_ byteCount: Int) throws(StoreError) {}
 }
 
 public protocol Clock: Sendable {
-    /// Wall time in nanoseconds since 1970. For people: no decision about data rests on it.
+    /// Wall time in nanoseconds since 1970. For people: no decision about data rests on it, but that a file was changed
+    /// long enough before it was read (`FileReading`).
     func wallNanoseconds() -> Int64
     /// Monotonic time in nanoseconds from an arbitrary start.
     func monotonicNanoseconds() -> UInt64

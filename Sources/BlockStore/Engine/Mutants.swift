@@ -55,6 +55,8 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case drainUnconfirmed
     case damagedCellCopied
     case endangeredLast
+    case youngFileTrusted
+    case knownFileUnprotected
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -22,6 +22,9 @@ struct Manifest: Sendable, Hashable {
 
     static let empty = Manifest(depth: 0, entries: [])
 
+    /// Of the object.
+    var byteCount: UInt64 { entries.reduce(0) { $0 + $1.byteCount } }
+
     func encode(into writer: inout ByteWriter) {
         writer.append(depth)
         writer.append(UInt8(entries.count))

@@ -4,6 +4,21 @@ extension Index {
         try read { connection throws(StoreError) in try Self.newestVersion(of: key, connection) }
     }
 
+    /// The newest versions of `keys`, in their order: `newestVersion` for many, in one view of the index.
+    func newestVersions(of keys: [Key]) throws(StoreError) -> [IndexedVersion?] {
+        try read { connection throws(StoreError) in
+            try connection.run("BEGIN")
+            defer {
+                connection.resetAll()
+                try? connection.run("END")
+            }
+            var versions: [IndexedVersion?] = []
+            versions.reserveCapacity(keys.count)
+            for key in keys { versions.append(try Self.newestVersion(of: key, connection)) }
+            return versions
+        }
+    }
+
     static func newestVersion(of key: Key, _ connection: Connection) throws(StoreError) -> IndexedVersion? {
         let statement = try connection.statement(
             "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC LIMIT 1"

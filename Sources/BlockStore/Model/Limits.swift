@@ -32,6 +32,14 @@ enum Limits {
     static let indexCacheBytes = 64 << 20
     static let fillingCacheBytes = 32 << 20
     static let readerCacheBytes = 16 << 20
+    /// The database of known files grows to so much, of which SQLite may keep so much in memory.
+    static let knownFilesBytes = 1 << 30
+    static let knownFilesCacheBytes = 16 << 20
+    /// So many files of a tree are looked up together, of so many directories, which are open as long.
+    static let filesTogether = 256
+    static let directoriesTogether = 32
+    /// A batch that holds the ends of so many objects is full, however few bytes are in it.
+    static let objectsTogether = 4096
     /// So many chunks are looked up together when marking what is needed: some 120 bytes each.
     static let markedTogether = 1 << 17
     /// And so many are deleted together from the index, at least those of one block.

@@ -7,12 +7,20 @@ final class IncomingObject {
     let attributes: ObjectAttributes
     let skippingUnchanged: Bool
     var manifest = ManifestBuilder()
+    /// All of it, where it was known and nothing is read.
+    let known: Manifest?
+    /// Of the file that was read, where it stands for what was read.
+    var stamp: FileStamp?
 
-    init(key: Key, attributes: ObjectAttributes, skippingUnchanged: Bool) {
+    init(key: Key, attributes: ObjectAttributes, skippingUnchanged: Bool, known: Manifest? = nil) {
         self.key = key
         self.attributes = attributes
         self.skippingUnchanged = skippingUnchanged
+        self.known = known
     }
+
+    /// Only when all chunks are there.
+    var byteCount: UInt64 { known?.byteCount ?? manifest.byteCount }
 }
 
 /// About a megabyte of input, cut into chunks: the unit of work for the compute lanes.
@@ -27,6 +35,12 @@ final class ChunkBatch: @unchecked Sendable {
         case end(IncomingObject)
         /// The chunks before belong to an object that is given up.
         case abandon
+
+        /// The key of an object that ends here and makes no version where nothing is new.
+        var unchangeable: Key? {
+            if case .end(let object) = self, object.skippingUnchanged { return object.key }
+            return nil
+        }
     }
 
     struct Result {

@@ -198,16 +198,24 @@ extension WriteSession {
                     advice: "nothing was changed; bring devices back, or run bsctl repair, and try again")
             }
             guard depth > 0 else { continue }
-            let node = try chunks.readNode(entry.digest)
-            engine.remember(node.damaged)
-            let below: [ManifestEntry]
-            do throws(FormatError) {
-                defer { engine.chunkBuffers.give(node.buffer) }
-                below = try ManifestNode.parse(node.bytes, depth: depth - 1, covering: entry.byteCount)
-            } catch {
-                throw StoreError(.corrupt, operation, detail: "manifest node \(entry.digest): \(error)")
-            }
+            let below = try self.entries(below: entry, depth: depth, chunks, operation)
             try requireProtected(below, depth: depth - 1, chunks, operation)
+        }
+    }
+
+    /// What the node that `entry` names holds.
+    ///
+    /// - Parameter depth: of `entry`, at least 1.
+    func entries(
+        below entry: ManifestEntry, depth: UInt8, _ chunks: ChunkReader, _ operation: String
+    ) throws(StoreError) -> [ManifestEntry] {
+        let node = try chunks.readNode(entry.digest)
+        engine.remember(node.damaged)
+        defer { engine.chunkBuffers.give(node.buffer) }
+        do throws(FormatError) {
+            return try ManifestNode.parse(node.bytes, depth: depth - 1, covering: entry.byteCount)
+        } catch {
+            throw StoreError(.corrupt, operation, detail: "manifest node \(entry.digest): \(error)")
         }
     }
 

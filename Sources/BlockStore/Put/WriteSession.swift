@@ -15,13 +15,17 @@ public struct WriteReport: Sendable, Hashable {
     public var copiedBytes: UInt64 = 0
     /// Versions purged.
     public var purged = 0
-    /// Bytes received.
+    /// Bytes of the objects that were put.
     public var logicalBytes: UInt64 = 0
-    /// The chunks they were cut into.
+    /// Objects whose content was known from an earlier reading of the same file, and not read.
+    public var unread = 0
+    /// Bytes of these.
+    public var unreadBytes: UInt64 = 0
+    /// The chunks that what was read was cut into.
     public var chunks = 0
     /// Of these, chunks that were stored already, or came before in the same session.
     public var duplicateChunks = 0
-    /// Of these, bytes of chunks that were not stored before.
+    /// Bytes of chunks that were not stored before.
     public var newBytes: UInt64 = 0
     /// Of these, after compression.
     public var storedBytes: UInt64 = 0
@@ -60,6 +64,8 @@ public final class WriteSession {
     var report = WriteReport()
     private var owedShards = 0
     private var failure: StoreError?
+    /// Opened by the first file.
+    private var openMemory: FileMemory?
     private var isFinished = false
     /// With less room than this a batch is full.
     private static let leastReadBytes = 64 << 10
@@ -95,6 +101,7 @@ public final class WriteSession {
         try requireUsable()
         try require(condition, of: key, to: "store \(key)")
         let object = IncomingObject(key: key, attributes: attributes, skippingUnchanged: skippingUnchanged)
+        let reading = FileReading(source, engine.environment.clock)
         var received: UInt64 = 0
         cutter.begin()
         /// Where the bytes not yet cut begin in the current batch.
@@ -124,7 +131,8 @@ public final class WriteSession {
                         advice: "nothing was stored under this key")
                 }
                 cut(batch, object, &start, isEnd: true)
-                batch.events.append(.end(object))
+                object.stamp = reading?.end(receivedBytes: received)
+                try add(object, to: batch)
                 return
             }
             if let declaredBytes, received > declaredBytes {
@@ -136,6 +144,30 @@ public final class WriteSession {
             }
             cut(batch, object, &start, isEnd: false)
         }
+    }
+
+    /// Adds an object of which all is known and nothing read, in its turn: the chunks of `known` all count.
+    func put(
+        _ key: Key, _ attributes: ObjectAttributes, known: Manifest, skippingUnchanged: Bool
+    ) throws(StoreError) {
+        try requireUsable()
+        let object = IncomingObject(
+            key: key, attributes: attributes, skippingUnchanged: skippingUnchanged, known: known)
+        try add(object, to: try currentBatch())
+    }
+
+    /// What the session knows of files.
+    var memory: FileMemory {
+        if let openMemory { return openMemory }
+        // A dry run holds no lock and leaves nothing behind: it reads.
+        let memory = FileMemory(engine.environment, isOpened: !tenure.isDryRun)
+        openMemory = memory
+        return memory
+    }
+
+    private func add(_ object: IncomingObject, to batch: ChunkBatch) throws(StoreError) {
+        batch.events.append(.end(object))
+        if batch.events.count >= Limits.objectsTogether { _ = try turnOver(carrying: batch.filled) }
     }
 
     /// Puts a delete marker on `key`. Throws `.notFound` when there is no live version, `.conditionFailed`.
@@ -170,6 +202,8 @@ public final class WriteSession {
         try requireUsable()
         try drain()
         if !writer.isEmpty { try commit() }
+        openMemory?.acknowledge()
+        openMemory = nil
         isFinished = true
         var debts: [String] = []
         let owed = owedShards + finder.owedShards
@@ -204,6 +238,7 @@ public final class WriteSession {
         isFinished = true
         for (_, job) in underWay { _ = job.outcome() }
         underWay = []
+        openMemory = nil
         writer.cancel()
     }
 
@@ -294,6 +329,7 @@ public final class WriteSession {
     /// Packs a processed batch, in order.
     private func consume(_ batch: ChunkBatch) throws(StoreError) {
         var next = 0
+        var newest = try newestVersions(of: batch.events.compactMap(\.unchangeable))[...]
         for event in batch.events {
             switch event {
             case .chunk:
@@ -313,7 +349,7 @@ public final class WriteSession {
                 let entry = ManifestEntry(digest: result.digest, byteCount: UInt64(result.plainBytes))
                 try object.manifest.append(entry) { node throws(StoreError) in try storeNode(node) }
             case .end(let object):
-                try end(object)
+                try end(object, object.skippingUnchanged ? newest.popFirst() ?? nil : nil)
             case .abandon:
                 break
             }
@@ -339,10 +375,19 @@ public final class WriteSession {
         }
     }
 
-    private func end(_ object: IncomingObject) throws(StoreError) {
-        let manifest = try object.manifest.finish { node throws(StoreError) in try storeNode(node) }
-        report.logicalBytes += object.manifest.byteCount
-        if object.skippingUnchanged, let put = try newest(object.key)?.put, put.manifest == manifest,
+    /// - Parameter newest: of the object's key in the index, where it matters.
+    private func end(_ object: IncomingObject, _ newest: IndexedVersion?) throws(StoreError) {
+        let manifest: Manifest
+        if let known = object.known {
+            manifest = known
+            report.unread += 1
+            report.unreadBytes += known.byteCount
+        } else {
+            manifest = try object.manifest.finish { node throws(StoreError) in try storeNode(node) }
+        }
+        report.logicalBytes += object.byteCount
+        defer { if let stamp = object.stamp { learn(stamp, manifest) } }
+        if object.skippingUnchanged, let put = (touched[object.key] ?? newest)?.put, put.manifest == manifest,
             put.attributes == object.attributes
         {
             report.unchanged += 1
@@ -350,11 +395,23 @@ public final class WriteSession {
         }
         let record = PutRecord(
             key: object.key, attributes: object.attributes,
-            putNanoseconds: engine.environment.clock.wallNanoseconds(), byteCount: object.manifest.byteCount,
+            putNanoseconds: engine.environment.clock.wallNanoseconds(), byteCount: object.byteCount,
             userMetadata: [], manifest: manifest)
         let identity = try writer.add(.put(record))
         touched[object.key] = IndexedVersion(identity: identity, content: .put(record))
         report.objects += 1
+    }
+
+    private func learn(_ stamp: FileStamp, _ manifest: Manifest) {
+        memory.learn(stamp, manifest)
+        // Without an open commit everything rests on what was acknowledged before.
+        if writer.isEmpty, memory.learnedCount >= Limits.objectsTogether { memory.acknowledge() }
+    }
+
+    /// The newest versions of keys that the open commit has not touched yet.
+    private func newestVersions(of keys: [Key]) throws(StoreError) -> [IndexedVersion?] {
+        if purged.isEmpty { return try engine.index.newestVersions(of: keys) }
+        return try keys.map { key throws(StoreError) in try newest(key) }
     }
 
     /// The newest version, the open commit included.
@@ -395,6 +452,7 @@ public final class WriteSession {
             report.shardBytes += outcome.shardBytes
             owedShards += outcome.owedShards
         }
+        openMemory?.acknowledge()
         touched = [:]
         purged = [:]
     }

@@ -1,10 +1,12 @@
 import Glibc
 
 /// A file opened by path, with the attributes it has; closed with the last reference.
-public final class FileSource: ByteSource {
+public final class FileSource: ByteSource, StampedSource {
     public let attributes: ObjectAttributes
     private let file: FileDescriptor
     private let source: DescriptorSource
+    /// Told of bytes read.
+    public var onBytes: (Int) -> Void = { _ in }
 
     /// - Throws: `.input` when it cannot be opened, or is a directory.
     public convenience init(path: [UInt8]) throws(StoreError) {
@@ -31,7 +33,16 @@ public final class FileSource: ByteSource {
     }
 
     public func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
-        try source.read(into: buffer)
+        let count = try source.read(into: buffer)
+        onBytes(count)
+        return count
+    }
+
+    func stamp() -> FileStamp? {
+        guard let status = try? Files.status(of: file), let stamp = FileStamp(status), Files.keepsStamps(file) else {
+            return nil
+        }
+        return stamp
     }
 }
 
@@ -39,7 +50,7 @@ extension ObjectAttributes {
     init(_ kind: ObjectKind, _ status: stat) {
         self.init(
             kind: kind, mode: UInt16(truncatingIfNeeded: status.st_mode & 0o7777),
-            modifiedNanoseconds: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
+            modifiedNanoseconds: status.st_mtim.nanoseconds)
     }
 }
 

@@ -39,22 +39,23 @@ extension Store {
     /// Puts the directory at `path` and everything in it as the keys `prefix/relative/path`.
     ///
     /// Links are kept, not followed. Objects whose content and attributes are as they were make no new
-    /// version. Each object is atomic by itself, not the tree. The store's own home and devices are
+    /// version, and files that were read before and are as they were are not read (`FileStamp`). Each object is atomic by itself, not the tree. The store's own home and devices are
     /// passed over where they lie in the tree.
     ///
     /// - Parameters:
     ///   - deletingOthers: deletes what is at or under `prefix` and not in the tree, in the session's last
     ///     commit, unless something could not be read.
+    ///   - readingAll: reads every file, also those that seem to be as they were.
     ///   - onBytes: told of bytes read, from the calling thread.
     /// - Throws: what ends the session, and `.input` when `path` itself cannot be read.
     public func putTree(
         _ path: [UInt8], as prefix: Key, in session: WriteSession, deletingOthers: Bool = false,
-        onBytes: @escaping (Int) -> Void = { _ in }
+        readingAll: Bool = false, onBytes: @escaping (Int) -> Void = { _ in }
     ) throws(StoreError) -> TreePutReport {
         var present: Set<Key> = []
         let reader = TreeReader(
-            into: session, excluding: ownDirectories, onObject: { if deletingOthers { present.insert($0) } },
-            onBytes: onBytes)
+            into: session, excluding: ownDirectories, readingAll: readingAll,
+            onObject: { if deletingOthers { present.insert($0) } }, onBytes: onBytes)
         try reader.put(path, as: TreePath.directoryKey(prefix.bytes))
         var report = TreePutReport()
         report.failures = reader.failures

@@ -1,7 +1,8 @@
 import Glibc
 
 /// Walks a directory without following links and puts what it finds: regular files, symbolic links and
-/// directories (whose keys end in "/"), each with mode and modification time, in the byte order of names.
+/// directories (whose keys end in "/"), each with mode and modification time, in the byte order of names but for some files
+/// that are read after their neighbours. What was read before and is as it was is not read again (`FileStamp`).
 ///
 /// What cannot be read, and what is nothing that can be stored, is in the report; the rest is stored.
 /// Use from one thread.
@@ -9,17 +10,22 @@ final class TreeReader {
     private let session: WriteSession
     /// Directories that are never entered, by `st_dev:st_ino`.
     private let excluded: Set<String>
+    private let readingAll: Bool
+    private var waiting: [Waiting] = []
+    /// Of which files may wait, so that they are open.
+    private var waitingDirectories = 0
     private let onObject: (Key) -> Void
     private let onBytes: (Int) -> Void
     private(set) var failures: [TreePutReport.Failure] = []
     private(set) var skipped: [TreePutReport.Skip] = []
 
     init(
-        into session: WriteSession, excluding excluded: Set<String>, onObject: @escaping (Key) -> Void,
-        onBytes: @escaping (Int) -> Void
+        into session: WriteSession, excluding excluded: Set<String>, readingAll: Bool,
+        onObject: @escaping (Key) -> Void, onBytes: @escaping (Int) -> Void
     ) {
         self.session = session
         self.excluded = excluded
+        self.readingAll = readingAll
         self.onObject = onObject
         self.onBytes = onBytes
     }
@@ -37,6 +43,7 @@ final class TreeReader {
             throw StoreError(.invalid, "store the directory", at: place, detail: "it belongs to this very store")
         }
         try put(root, status, key, path)
+        try storeWaiting()
     }
 
     static func identity(_ status: stat) -> String { "\(status.st_dev):\(status.st_ino)" }
@@ -45,7 +52,7 @@ final class TreeReader {
         _ directory: FileDescriptor, _ status: stat, _ key: [UInt8], _ path: [UInt8]
     ) throws(StoreError) {
         let names = try explainingInput(text(path)) { () throws(SystemError) in try Files.names(in: directory) }
-        try store(key, ObjectAttributes(.directory, status), MemorySource([]))
+        try enqueue(key, ObjectAttributes(.directory, status), path, .bytes([]))
         for name in names {
             let child = (path.last == UInt8(ascii: "/") ? path : path + [UInt8(ascii: "/")]) + name
             do throws(StoreError) {
@@ -68,12 +75,13 @@ final class TreeReader {
         guard let found else { return }
         switch found.st_mode & S_IFMT {
         case S_IFREG:
-            try putFile(name, in: directory, key, path)
+            let content = Waiting.Content.file(name: name, in: directory, stamp: FileStamp(found))
+            try enqueue(key, ObjectAttributes(.file, found), path, content)
         case S_IFLNK:
             let target = try explainingInput(text(path)) { () throws(SystemError) in
                 try Files.linkTarget(name, in: directory)
             }
-            try store(key, ObjectAttributes(.symbolicLink, found), MemorySource(target))
+            try enqueue(key, ObjectAttributes(.symbolicLink, found), path, .bytes(target))
         case S_IFDIR:
             let (child, status) = try explainingInput(text(path)) { () throws(SystemError) in
                 let child = try Files.open(name, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -88,23 +96,103 @@ final class TreeReader {
         }
     }
 
-    private func putFile(
-        _ name: [UInt8], in directory: FileDescriptor, _ key: [UInt8], _ path: [UInt8]
+    /// To be stored with others: what is known of files is looked up for many at once.
+    private func enqueue(
+        _ key: [UInt8], _ attributes: ObjectAttributes, _ path: [UInt8], _ content: Waiting.Content
     ) throws(StoreError) {
-        let (file, status) = try explainingInput(text(path)) { () throws(SystemError) in
-            // Not blocking: a pipe may have taken the file's place, and nobody may be writing to it.
-            let file = try Files.open(name, in: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-            return (file, try Files.status(of: file))
+        waiting.append(Waiting(key: try Key(key), attributes: attributes, path: path, content: content))
+        if case .bytes = content, attributes.kind == .directory { waitingDirectories += 1 }
+        if waiting.count >= Limits.filesTogether || waitingDirectories >= Limits.directoriesTogether {
+            try storeWaiting()
         }
-        guard status.st_mode & S_IFMT == S_IFREG else { return skip(path) }
-        let source = FileSource(file, status, place: text(path))
-        try store(key, source.attributes, CountingSource(source, onBytes))
     }
 
-    private func store(_ key: [UInt8], _ attributes: ObjectAttributes, _ source: any ByteSource) throws(StoreError) {
-        let key = try Key(key)
-        try session.put(key, attributes: attributes, from: source, skippingUnchanged: true)
-        onObject(key)
+    /// Stores what waits: first all that need not be read, so that no look at a file is old when it is relied on.
+    private func storeWaiting() throws(StoreError) {
+        let found = waiting
+        waiting = []
+        waitingDirectories = 0
+        let known = try knownContents(of: found)
+        var unknown: [Waiting] = []
+        for (object, known) in zip(found, known) {
+            switch object.content {
+            case .bytes(let bytes):
+                try store(object) { () throws(StoreError) in
+                    try session.put(
+                        object.key, attributes: object.attributes, from: MemorySource(bytes), skippingUnchanged: true)
+                    return true
+                }
+            case .file:
+                guard let known else {
+                    unknown.append(object)
+                    continue
+                }
+                try store(object) { () throws(StoreError) in
+                    try session.put(object.key, object.attributes, known: known, skippingUnchanged: true)
+                    return true
+                }
+            }
+        }
+        for object in unknown {
+            guard case .file(let name, let directory, _) = object.content else { continue }
+            try store(object) { () throws(StoreError) in try readFile(name, in: directory, object) }
+        }
+    }
+
+    /// For each of `objects` what it holds, where it is a file of which that is known.
+    private func knownContents(of objects: [Waiting]) throws(StoreError) -> [Manifest?] {
+        var result = [Manifest?](repeating: nil, count: objects.count)
+        guard !readingAll else { return result }
+        var stamps: [FileStamp] = []
+        var positions: [Int] = []
+        for (position, object) in objects.enumerated() {
+            guard case .file(_, _, let stamp?) = object.content else { continue }
+            stamps.append(stamp)
+            positions.append(position)
+        }
+        guard !stamps.isEmpty else { return result }
+        for (position, manifest) in zip(positions, try session.knownContents(of: stamps)) {
+            result[position] = manifest
+        }
+        return result
+    }
+
+    /// A file's own trouble is noted; the store's ends the walk.
+    ///
+    /// - Parameter body: false when there is nothing to store after all.
+    private func store(_ object: Waiting, _ body: () throws(StoreError) -> Bool) throws(StoreError) {
+        do throws(StoreError) {
+            if try body() { onObject(object.key) }
+        } catch {
+            if session.isOver { throw error }
+            failures.append(TreePutReport.Failure(path: object.path, error: error))
+        }
+    }
+
+    /// Stores what the file holds. False when it is gone since the directory was listed, or is no file any more.
+    private func readFile(
+        _ name: [UInt8], in directory: FileDescriptor, _ object: Waiting
+    ) throws(StoreError) -> Bool {
+        let place = text(object.path)
+        let opened: (file: FileDescriptor, status: stat)? = try explainingInput(place) { () throws(SystemError) in
+            do throws(SystemError) {
+                // Not blocking: a pipe may have taken the file's place, and nobody may be writing to it.
+                let file = try Files.open(name, in: directory, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+                return (file, try Files.status(of: file))
+            } catch {
+                if error.number == ENOENT { return nil }
+                throw error
+            }
+        }
+        guard let (file, status) = opened else { return false }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            skip(object.path)
+            return false
+        }
+        let source = FileSource(file, status, place: place)
+        source.onBytes = onBytes
+        try session.put(object.key, attributes: source.attributes, from: source, skippingUnchanged: true)
+        return true
     }
 
     private func skip(_ path: [UInt8]) {
@@ -114,18 +202,16 @@ final class TreeReader {
     private func text(_ path: [UInt8]) -> String { String(decoding: path, as: UTF8.self) }
 }
 
-private final class CountingSource: ByteSource {
-    private let source: any ByteSource
-    private let onBytes: (Int) -> Void
-
-    init(_ source: any ByteSource, _ onBytes: @escaping (Int) -> Void) {
-        self.source = source
-        self.onBytes = onBytes
+/// An object that was found and is not stored yet.
+private struct Waiting {
+    enum Content {
+        /// Of a link; empty for a directory.
+        case bytes([UInt8])
+        case file(name: [UInt8], in: FileDescriptor, stamp: FileStamp?)
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
-        let count = try source.read(into: buffer)
-        onBytes(count)
-        return count
-    }
+    let key: Key
+    let attributes: ObjectAttributes
+    let path: [UInt8]
+    let content: Content
 }
