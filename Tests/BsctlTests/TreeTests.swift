@@ -88,6 +88,42 @@ final class TreeTests: CommandTest {
         XCTAssertEqual(keys().count, count, "without --delete nothing is deleted")
     }
 
+    func testFilesThatAreAsTheyWereAreNotReadAgain() throws {
+        Disk.makeDirectory(tree)
+        for number in 0..<10 { Disk.write(Self.bytes(5000, seed: UInt64(number)), to: "\(tree)/file-\(number)") }
+        XCTAssertEqual(Glibc.link("\(tree)/file-0", "\(tree)/linked"), 0)
+        makeStore()
+        func check(_ line: String, unread: Int, objects: Int) throws {
+            let found = try object(expect(0, line + " --json"))
+            XCTAssertEqual(found["unread"] as? Int, unread, line)
+            XCTAssertEqual(found["unreadBytes"] as? Int, unread * 5000, line)
+            XCTAssertEqual(found["objects"] as? Int, objects, line)
+        }
+        // Longer than any file system's tick.
+        usleep(2_200_000)
+        try check("put -r tree", unread: 0, objects: 12)
+        try check("put -r tree", unread: 11, objects: 0)
+        XCTAssertEqual(expect(0, "put -r tree").text, "12 unchanged, 11 of them known and not read\n")
+        try check("put -r tree elsewhere", unread: 11, objects: 12)
+        try check("put tree/file-3 copy", unread: 1, objects: 1)
+        try check("put tree/file-3 copy --checksum", unread: 0, objects: 1)
+        try check("put -r tree --checksum", unread: 0, objects: 0)
+        Disk.write(Self.bytes(5000, seed: 77), to: "\(tree)/file-4")
+        Disk.write(Self.bytes(5000, seed: 78), to: "\(tree)/linked")
+        // Both names of the linked file changed. And what was written a moment ago may still change unseen.
+        try check("put -r tree", unread: 8, objects: 3)
+        try check("put -r tree", unread: 8, objects: 0)
+        usleep(2_200_000)
+        try check("put -r tree", unread: 8, objects: 0)
+        try check("put -r tree", unread: 11, objects: 0)
+        for key in ["copy", "tree/linked", "elsewhere/file-4"] {
+            let seeds: [String: UInt64] = ["copy": 3, "tree/linked": 78, "elsewhere/file-4": 4]
+            XCTAssertEqual(content(key), Self.bytes(5000, seed: seeds[key] ?? 0), key)
+        }
+        unlink(store + "/files.db")
+        try check("put -r tree", unread: 0, objects: 0)
+    }
+
     func testAMirrorHasWhatTheTreeHasAndNothingElse() {
         makeTree()
         makeStore()

@@ -16,14 +16,14 @@ enum CommandTable {
         Command(
             "put", "store a file, a tree, or what a command prints",
             synopsis: [
-                "bsctl put FILE [KEY] [--if-absent | --if-version V] [--profile P] [--dry-run]",
+                "bsctl put FILE [KEY] [--checksum] [--if-absent | --if-version V] [--profile P] [--dry-run]",
                 "bsctl put - KEY [--length N] [--if-absent | --if-version V] [--dry-run]",
                 "bsctl put --from-command KEY [--if-absent | --if-version V] [--dry-run] -- CMD …",
-                "bsctl put -r DIR [PREFIX] [--delete] [--profile P] [--dry-run]",
+                "bsctl put -r DIR [PREFIX] [--delete] [--checksum] [--profile P] [--dry-run]",
             ],
             options: [
-                Options.recursive, Options.delete, Options.length, Options.fromCommand, Options.ifAbsent,
-                Options.ifVersion, Options.putProfile, Options.minimumShards, Options.putDryRun,
+                Options.recursive, Options.delete, Options.checksum, Options.length, Options.fromCommand,
+                Options.ifAbsent, Options.ifVersion, Options.putProfile, Options.minimumShards, Options.putDryRun,
             ], operands: 1...2, commandOption: Options.fromCommand.name,
             examples: [
                 "bsctl put report.pdf", "bsctl put -r ~/photos photos", "bsctl put -r ~/photos photos --dry-run",

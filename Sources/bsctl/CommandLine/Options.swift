@@ -37,6 +37,8 @@ enum Options {
         "of all blocks, and of new ones; without it the store's own, for what was interrupted")
 
     static let delete = Option("delete", "with -r: delete keys under PREFIX that DIR does not have")
+    static let checksum = Option(
+        "checksum", "read every file, also those whose times, size and inode say that they are as they were")
     static let length = Option(
         "length", "N", .number(0...UInt64(Int64.max)), "refuse input that is not exactly N bytes")
     static let fromCommand = Option("from-command", "store what CMD prints, and nothing unless it exits 0")

@@ -11,21 +11,24 @@ enum PutCommands {
         let declared = invocation[Options.length]
         let condition = try Conditions.read(invocation)
         let key: Key
-        let open: () throws(StoreError) -> (any ByteSource, ObjectAttributes)
         if file == Array("-".utf8) {
             guard invocation.operands.count == 2 else { throw UsageError(description: "bsctl put - needs a KEY") }
             key = try invocation.key(1)
-            open = { (DescriptorSource(0, place: "standard input"), ObjectAttributes()) }
-        } else {
-            key = try invocation.operands.count == 2 ? invocation.key(1) : Key(Paths.baseName(file))
-            let source = try FileSource(path: file)
-            open = { (source, source.attributes) }
+            return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
+                let input = DescriptorSource(0, place: "standard input")
+                try session.put(
+                    key, from: ProgressSource(input, progress), declaredBytes: declared, condition: condition)
+                return TreePutReport()
+            }
         }
+        key = try invocation.operands.count == 2 ? invocation.key(1) : Key(Paths.baseName(file))
+        // Before the store is opened: a file that is not there needs no waiting for a lock.
+        let source = try FileSource(path: file)
         return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
-            let (source, attributes) = try open()
+            source.onBytes = { progress.add($0) }
             try session.put(
-                key, attributes: attributes, from: ProgressSource(source, progress), declaredBytes: declared,
-                condition: condition)
+                key, file: source, declaredBytes: declared, condition: condition,
+                readingAll: invocation.has(Options.checksum))
             return TreePutReport()
         }
     }
@@ -58,7 +61,7 @@ enum PutCommands {
         return try write(invocation, profile: invocation[Options.putProfile]) { store, session, progress in
             try store.putTree(
                 directory, as: key, in: session, deletingOthers: invocation.has(Options.delete),
-                onBytes: { progress.add($0) })
+                readingAll: invocation.has(Options.checksum), onBytes: { progress.add($0) })
         }
     }
 

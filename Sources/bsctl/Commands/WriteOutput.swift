@@ -56,12 +56,16 @@ enum WriteOutput {
                 "\(Count.text(report.copied, "object")) \(verb): \(Size.text(report.copiedBytes)), nothing new to store"
             )
         }
-        if report.objects == 0, report.copied > 0 || report.logicalBytes == 0, report.unchanged > 0 {
-            parts.append("\(report.unchanged) unchanged")
+        let isBrief = report.copied > 0 || report.logicalBytes == 0 || report.unread > 0
+        if report.objects == 0, report.newBytes == 0, report.unchanged > 0, isBrief {
+            let unread = report.unread == 0 ? "" : ", \(report.unread) of them known and not read"
+            parts.append("\(report.unchanged) unchanged\(unread)")
         } else if report.objects > 0 || report.unchanged > 0 {
             var text = "\(Count.text(report.objects, "object")) stored"
             if report.unchanged > 0 { text += ", \(report.unchanged) unchanged" }
-            text += ": \(Size.text(report.logicalBytes)), new \(Size.text(report.newBytes))"
+            text += ": \(Size.text(report.logicalBytes))"
+            if report.unreadBytes > 0 { text += ", known and not read \(Size.text(report.unreadBytes))" }
+            text += ", new \(Size.text(report.newBytes))"
             text += ", compressed \(Size.text(report.storedBytes))"
             if report.storedBytes > 0 { text += " (ratio \(Size.ratio(report.logicalBytes, report.storedBytes)))" }
             text += ", on devices \(Size.text(report.shardBytes)); \(Size.decimals(seconds, 1)) s, "
@@ -78,7 +82,8 @@ enum WriteOutput {
             ("objects", .integer(report.objects)), ("unchanged", .integer(report.unchanged)),
             ("removed", .integer(report.removed)), ("copied", .integer(report.copied)),
             ("copiedBytes", .unsigned(report.copiedBytes)), ("purged", .integer(report.purged)),
-            ("logicalBytes", .unsigned(report.logicalBytes)), ("chunks", .integer(report.chunks)),
+            ("logicalBytes", .unsigned(report.logicalBytes)), ("unread", .integer(report.unread)),
+            ("unreadBytes", .unsigned(report.unreadBytes)), ("chunks", .integer(report.chunks)),
             ("duplicateChunks", .integer(report.duplicateChunks)),
             ("newBytes", .unsigned(report.newBytes)), ("compressedBytes", .unsigned(report.storedBytes)),
             ("shardBytes", .unsigned(report.shardBytes)),
