@@ -202,7 +202,7 @@ enum Files {
                 break
             }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
+            if name.count > 2 || name.contains(where: { $0 != UInt8(ascii: ".") }) { names.append(name) }
         }
         return names.sorted { $0.lexicographicallyPrecedes($1) }
     }
@@ -287,9 +287,12 @@ enum Files {
 extension Array where Element == UInt8 {
     /// The bytes as a C string.
     func withTerminator<Value>(_ body: (UnsafePointer<CChar>) -> Value) -> Value {
-        (map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in
+        // On the stack, but for long ones.
+        withUnsafeTemporaryAllocation(byteCount: count + 1, alignment: 1) { buffer in
+            buffer.copyBytes(from: self)
+            buffer[count] = 0
             guard let base = buffer.baseAddress else { preconditionFailure("there is a terminator") }
-            return body(base)
+            return body(base.assumingMemoryBound(to: CChar.self))
         }
     }
 

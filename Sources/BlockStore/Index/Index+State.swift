@@ -111,22 +111,21 @@ extension Index {
         _ parse: (inout ByteCursor) throws(FormatError) -> Value
     ) throws(StoreError) -> Value {
         guard bytes.count >= 4 else { throw corrupt("\(what) is too short") }
-        let body = Array(bytes.dropLast(4))
-        var checksum = CRC32C()
-        checksum.update(context)
-        checksum.update(body)
-        var expected = ByteWriter()
-        expected.append(checksum.value)
-        guard Array(bytes.suffix(4)) == expected.bytes else { throw corrupt("\(what) fails its checksum") }
-        do throws(FormatError) {
-            return try body.withBytes { raw throws(FormatError) in
-                var cursor = ByteCursor(raw)
+        return try bytes.withBytes { raw throws(StoreError) in
+            let body = UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 4)])
+            var checksum = CRC32C()
+            checksum.update(context)
+            checksum.update(body)
+            let found = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: body.count, as: UInt32.self))
+            guard checksum.value == found else { throw corrupt("\(what) fails its checksum") }
+            do throws(FormatError) {
+                var cursor = ByteCursor(body)
                 let value = try parse(&cursor)
                 try cursor.finish(what)
                 return value
+            } catch {
+                throw corrupt("\(what): \(error.description)")
             }
-        } catch {
-            throw corrupt("\(what): \(error.description)")
         }
     }
 
