@@ -63,8 +63,6 @@ final class KnownFilesTests: XCTestCase {
             XCTAssertEqual((error as? StoreError)?.code, .noSpace)
         }
         XCTAssertEqual(try files.manifests(of: [stamp(1), stamp(2)], day: 1), [manifest(1), nil])
-        try files.remember([(stamp(2), manifest(2))], day: 200)
-        XCTAssertEqual(try files.manifests(of: [stamp(1), stamp(2)], day: 200), [nil, manifest(2)])
     }
 
     func testADamagedRowIsNoticed() throws {
