@@ -80,11 +80,14 @@ extension Store {
         let retired = try engine.index.state()?.retired.commits ?? []
         let collected = retired.filter { $0.first <= end && $0.last >= first }.map(\.last).max()
         let missing = try engine.index.newestMissingCommit(from: first, to: end)
-        guard let gone = [collected, missing].compactMap({ $0 }).max() else { return }
+        let incomplete = CommitNumber(UInt64(clamping: try engine.index.totals().incompleteCommit))
+        guard let gone = [collected, missing, incomplete < first ? nil : incomplete].compactMap({ $0 }).max() else {
+            return
+        }
         throw StoreError(
             .notFound, operation,
             detail: "commit \(gone) and perhaps others before it are not known any more"
-                + (collected == gone ? ": they were collected" : ""),
+                + (missing == gone ? "" : ": they were collected, or parts of them"),
             advice: "begin anew with bsctl ls --json --at \(gone), and go on from there with --since \(gone)")
     }
 }

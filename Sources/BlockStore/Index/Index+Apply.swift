@@ -42,6 +42,9 @@ private struct Fold {
         .bind(1, Int64(clamping: commit.record.number.value)).bind(2, Int64(clamping: commit.record.epoch.counter))
         .bind(3, Index.bytes(of: commit.record.epoch.writer)).bind(4, Int64(clamping: last.name.number.value))
         .bind(5, Index.bytes(of: last.name.id)).run()
+        if commit.blocks.count < commit.record.blocks.count || commit.blocks.contains(where: { $0.contents == nil }) {
+            totals.incompleteCommit = max(totals.incompleteCommit, Int64(clamping: commit.record.number.value))
+        }
         var refs: [BlockRef] = []
         for block in commit.blocks { refs.append(try apply(block, of: commit.record.number)) }
         // Facts about keys after all blocks: a record may speak of another block of its commit. And what is retired after

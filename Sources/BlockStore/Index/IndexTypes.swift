@@ -146,11 +146,13 @@ struct IndexTotals: Sendable, Hashable {
     /// The highest number that any chunk's row ever had: none is given twice, since marks are kept by numbers (`LiveChunks`)
     /// while rows come and go.
     var highestChunk: Int64 = 0
+    /// The newest commit that was folded without all its blocks: what was purged of them is told by nobody any more. 0 for none.
+    var incompleteCommit: Int64 = 0
     /// How many blocks should have which profile.
     var blocksByProfile: [Profile: Int64] = [:]
 
     static let fields: [any WritableKeyPath<IndexTotals, Int64> & Sendable] = [
         \.objects, \.versions, \.logicalBytes, \.allVersionsBytes, \.chunks, \.uniquePlainBytes, \.chunkStoredBytes,
-        \.blocks, \.shardBytes, \.smallBlocks, \.highestChunk,
+        \.blocks, \.shardBytes, \.smallBlocks, \.highestChunk, \.incompleteCommit,
     ]
 }

@@ -62,6 +62,38 @@ final class CollectTests: XCTestCase {
 
     private func content(_ number: Int) -> [UInt8] { SeededRandom.bytes(40_000 + 977 * number, seed: UInt64(number)) }
 
+    /// An index that is made anew knows nothing of versions that were purged and collected, and says so.
+    func testHistoryOfWhichPartWasCollectedIsSaidToBeGone() throws {
+        let directory = try TemporaryDirectory()
+        directories.append(directory)
+        func open() throws -> Store {
+            var environment = try environment(directory)
+            environment.largestShardBytes = 64 << 10
+            return try Store.open(environment, access: .write)
+        }
+        _ = try Store.create(
+            try environment(directory), devices: (1...5).map { NewDevice(path: "disk-\($0)") },
+            profile: try Profile("rs:2+2"), averageChunkBytes: 4096, isSandbox: true)
+        var store = try open()
+        // Several blocks in one commit, of which those of the first object go.
+        try write(store) { session in
+            try session.put(try Key("gone"), from: MemorySource(SeededRandom.bytes(400_000, seed: 1)))
+            try session.put(try Key("kept"), from: MemorySource(SeededRandom.bytes(400_000, seed: 2)))
+        }
+        let seen = try XCTUnwrap(try store.changes(after: nil).last).identity
+        try purgeAll(store, "gone")
+        XCTAssertGreaterThan(try store.collect().retiredBlocks, 0)
+        let known = try store.changes(after: nil)
+        XCTAssertEqual(known.count, 3, "two puts and a purge")
+        store.close()
+        try FileManager.default.removeItem(atPath: "\(directory.path)/home/index.db")
+        store = try open()
+        XCTAssertThrowsError(try store.changes(after: nil)) { XCTAssertEqual(($0 as? StoreError)?.code, .notFound) }
+        let behind = RecordIdentity(commit: seen.commit, ordinal: .max)
+        XCTAssertTrue(try store.changes(after: behind).allSatisfy { known.contains($0) })
+        store.close()
+    }
+
     /// Marks are kept by the numbers of chunks while others write: a number that was used again would be taken for marked.
     func testNumbersOfChunksAreNotUsedAgain() throws {
         let (_, store) = try makeStore()
