@@ -30,6 +30,7 @@ extension StoreModel {
     /// Whether it is safe to pull. If so nothing on it is needed any more, whatever becomes of others.
     @discardableResult
     func drain(_ disk: String) throws -> Bool {
+        isFragile = isFragile || !faulty.isEmpty
         let report =
             attempt("drain \(disk)") { store throws(StoreError) -> DrainReport? in
                 guard let device = Self.device(store, disk) else { return nil }

@@ -676,6 +676,8 @@ final class StoreModel {
             guard case .absent = device.state, !device.isDraining else { continue }
             // Identity decides, not the place: a new disk goes where none of ours is in service.
             let taken = try openStore().devices.filter(\.state.isInService).compactMap(\.path)
+            // Without power nobody is in service, and nobody takes anybody's place.
+            if world.isCrashed { return nil }
             guard let free = faulty.subtracting(taken).min() ?? newPlace else { return nil }
             world.state.absent.remove(free)
             world.state.disks[free] = SimulatedDisk()
