@@ -39,6 +39,18 @@ final class DryRunTests: CommandTest {
         return report
     }
 
+    /// With and without `--dry-run` the same exit code and the same complaints; the first changes nothing.
+    @discardableResult
+    private func expectLikeness(_ line: String) -> Outcome {
+        let before = FileManager.default.fileExists(atPath: store) ? everything() : []
+        let planned = run(line + " --dry-run")
+        if !before.isEmpty { XCTAssertTrue(before == everything(), line) }
+        let done = run(line)
+        XCTAssertEqual(planned.code, done.code, line)
+        XCTAssertEqual(planned.complaints, done.complaints, line)
+        return planned
+    }
+
     /// Runs `line` with `--json`.
     private func report(
         _ line: String, _ code: Int32 = 0, input: String? = "/dev/null", at lineNumber: UInt = #line
@@ -116,12 +128,7 @@ final class DryRunTests: CommandTest {
             (1, "put nothing"), (1, "put file --profile rs:8+2"), (1, "put -r nothing"),
             (1, "put file k --min-shards 20"),
         ] as [(Int32, String)] {
-            let before = everything()
-            let planned = run(line + " --dry-run")
-            XCTAssertTrue(before == everything(), line)
-            let done = run(line)
-            XCTAssertEqual(planned.code, done.code, line)
-            XCTAssertEqual(planned.complaints, done.complaints, line)
+            let planned = expectLikeness(line)
             if line != "put file k --min-shards 20" { XCTAssertEqual(planned.code, code, line) }
         }
         expect(0, "simulate disk-loss disk-2")
@@ -168,12 +175,7 @@ final class DryRunTests: CommandTest {
             "mv a b --if-version 9.9",
             "cp -r nothing x", "restore a --version 9.9", "undelete a", "undelete nothing",
         ] {
-            let before = everything()
-            let planned = run(line + " --dry-run")
-            XCTAssertTrue(before == everything(), line)
-            let done = run(line)
-            XCTAssertEqual(planned.code, done.code, line)
-            XCTAssertEqual(planned.complaints, done.complaints, line)
+            expectLikeness(line)
         }
     }
 
@@ -264,5 +266,55 @@ final class DryRunTests: CommandTest {
         XCTAssertTrue(text.contains(" on 3 of 4 devices"), text)
         XCTAssertTrue(text.contains("absent"), text)
         expect(3, "--store nowhere index rebuild --dry-run")
+    }
+
+    func testAStoreThatWouldBeMadeIsToldAndNotMade() throws {
+        let home = directory + "/new"
+        let plan = try object(expect(0, "init \(home) --disks 6 --dry-run --json"))
+        XCTAssertEqual((plan["devices"] as? [[String: Any]])?.count, 6)
+        expect(0, "init \(home) --disks 6 --dry-run")
+        XCTAssertFalse(FileManager.default.fileExists(atPath: home))
+        let devices = directories(4)
+        let before = places.map(Disk.stamps)
+        expect(0, "init \(home) \(profile)\(devices) --dry-run")
+        XCTAssertTrue(before == places.map(Disk.stamps))
+        XCTAssertFalse(FileManager.default.fileExists(atPath: home))
+        expect(0, "init \(home) \(profile)\(devices)")
+        for line in [
+            "init \(home) \(profile)\(devices)", "init \(home)-2 \(profile)\(devices)", "init \(home)-3 --disks 2",
+            "init \(home)-4 \(profile) --device \(directory)/nowhere --device a --device b --device c",
+        ] {
+            let planned = run(line + " --dry-run")
+            let done = run(line)
+            XCTAssertNotEqual(done.code, 0, line)
+            XCTAssertEqual(planned.code, done.code, line)
+            XCTAssertEqual(planned.complaints, done.complaints, line)
+        }
+    }
+
+    func testWhatASimulationWouldDamageIsWhatItDamages() throws {
+        makeStore()
+        put(Self.bytes(50_000, seed: 8), as: "k")
+        for (line, name) in [
+            ("simulate bit-rot --count 3 --seed 7", "flipped"), ("simulate disk-loss --count 1 --seed 7", "destroyed"),
+        ] {
+            let plan = try dryRun(line)
+            XCTAssertFalse(try XCTUnwrap(plan[name] as? [String]).isEmpty)
+            XCTAssertEqual(plan[name] as? [String], try report(line)[name] as? [String], line)
+        }
+        let line = "simulate disk-loss --count 4 --seed 1"
+        let planned = run(line + " --dry-run")
+        XCTAssertEqual(planned.code, 1)
+        XCTAssertEqual(planned.complaints, run(line).complaints)
+    }
+
+    func testTheEndOfADrainAndOfDoubtAreToldBefore() throws {
+        expect(0, "init \(store) --disks 6 \(profile)")
+        put([1, 2, 3], as: "k")
+        XCTAssertEqual(expectLikeness("device drain disk-1 --cancel").code, 2, "it is not being drained")
+        expect(0, "device drain disk-1")
+        try dryRun("device drain disk-1 --cancel")
+        expect(0, "device drain disk-1 --cancel")
+        XCTAssertEqual((try dryRun("recover --abandon")["abandoned"] as? [Any])?.count, 0)
     }
 }

@@ -19,6 +19,19 @@ public struct NewDevice: Sendable {
     }
 }
 
+/// What would be made.
+public struct CreatePlan: Sendable {
+    public struct Device: Sendable {
+        public let path: String
+        public let label: String
+        public let domain: String
+        public let weight: UInt32
+    }
+
+    public let devices: [Device]
+    public let warnings: [String]
+}
+
 public struct CreateReport: Sendable {
     public let storeID: StoreID
     public let warnings: [String]
@@ -34,47 +47,20 @@ extension Store {
         averageChunkBytes: Int = ChunkerParameters.defaultAverageBytes, isSandbox: Bool = false
     ) throws(StoreError) -> CreateReport {
         try selfTest()
-        guard devices.count >= profile.shardCount else {
-            throw StoreError(
-                .invalid, "create a store of profile \(profile)",
-                detail:
-                    "\(Count.text(devices.count, "device", one: "was", many: "were")) given, it needs at least \(profile.shardCount)",
-                advice: "name more devices, or choose a profile of at most \(Count.text(devices.count, "shard"))")
-        }
+        try requireEnough(devices, profile)
         guard try environment.home.tryLock() else {
             throw StoreError(
                 .locked, "create a store", at: environment.home.place, detail: "another process is using it")
         }
         defer { environment.home.unlock() }
-        let unfinished = try unfinishedInit(environment)
+        let unfinished = try unfinishedInit(environment.home, environment.devices)
         let storeID = unfinished ?? environment.random.identifier()
-        let prepared = try prepare(devices, environment, unfinished: unfinished, isSandbox: isSandbox)
-        var seed = ByteWriter()
-        seed.append(storeID)
-        let chunker: ChunkerParameters
-        do throws(ChunkSizesError) {
-            chunker = try ChunkerParameters(
-                averageBytes: averageChunkBytes, seed: storeID.high ^ storeID.low.byteSwapped)
-        } catch {
-            throw StoreError(.invalid, "create a store", detail: error.description)
-        }
-        var members: [Configuration.Device] = []
-        for (index, device) in devices.enumerated() {
-            let label = device.label ?? "disk-\(index + 1)"
-            // Disks of a sandbox are one disk.
-            let capacity = isSandbox ? 1 : try prepared[index].space().weight
-            members.append(
-                Configuration.Device(
-                    id: environment.random.identifier(), label: label, domain: device.domain ?? label,
-                    weight: device.weight ?? capacity, state: .inService))
-        }
-        var configuration = Configuration(
-            number: 0, storeID: storeID, profile: profile, chunker: chunker, isSandbox: isSandbox, devices: members)
-        do throws(FormatError) {
-            try configuration.validate()
-        } catch {
-            throw StoreError(.invalid, "create a store", detail: error.description)
-        }
+        let prepared = try prepare(devices, environment.devices, unfinished: unfinished, isSandbox: isSandbox)
+            .compactMap(\.self)
+        var configuration = try configuration(
+            storeID, devices, prepared, profile, averageChunkBytes: averageChunkBytes, isSandbox: isSandbox,
+            environment.random)
+        let members = configuration.devices
         let paths = Dictionary(uniqueKeysWithValues: zip(members, prepared).map { ($0.id, $1.place) })
         // Number 0 until commit 1 is real: whoever opens what is left of an interrupted init knows.
         try environment.home.writeDocument(
@@ -96,32 +82,106 @@ extension Store {
         return CreateReport(storeID: storeID, warnings: warnings(profile, devices.count) + configuration.domainWarnings)
     }
 
+    /// What `create` would make, and its warnings. Changes nothing.
+    ///
+    /// - Parameter home: nil where there is none yet.
+    /// - Throws: as `create` before it writes anything.
+    public static func planCreation(
+        home: (any Home)?, _ provider: any DeviceProvider, devices: [NewDevice], profile: Profile,
+        averageChunkBytes: Int = ChunkerParameters.defaultAverageBytes, isSandbox: Bool = false
+    ) throws(StoreError) -> CreatePlan {
+        try requireEnough(devices, profile)
+        let unfinished = try home.flatMap { home throws(StoreError) in try unfinishedInit(home, provider) }
+        let prepared = try prepare(devices, provider, unfinished: unfinished, isSandbox: isSandbox, isPlan: true)
+        let random = SystemRandom()
+        let configuration = try configuration(
+            unfinished ?? random.identifier(), devices, prepared, profile, averageChunkBytes: averageChunkBytes,
+            isSandbox: isSandbox, random)
+        return CreatePlan(
+            devices: zip(configuration.devices, devices).map { member, device in
+                CreatePlan.Device(path: device.path, label: member.label, domain: member.domain, weight: member.weight)
+            }, warnings: warnings(profile, devices.count) + configuration.domainWarnings)
+    }
+
+    private static func requireEnough(_ devices: [NewDevice], _ profile: Profile) throws(StoreError) {
+        guard devices.count >= profile.shardCount else {
+            throw StoreError(
+                .invalid, "create a store of profile \(profile)",
+                detail:
+                    "\(Count.text(devices.count, "device", one: "was", many: "were")) given, it needs at least \(profile.shardCount)",
+                advice: "name more devices, or choose a profile of at most \(Count.text(devices.count, "shard"))")
+        }
+    }
+
+    private static func configuration(
+        _ storeID: StoreID, _ devices: [NewDevice], _ prepared: [(any Device)?], _ profile: Profile,
+        averageChunkBytes: Int, isSandbox: Bool, _ random: any RandomSource
+    ) throws(StoreError) -> Configuration {
+        var seed = ByteWriter()
+        seed.append(storeID)
+        let chunker: ChunkerParameters
+        do throws(ChunkSizesError) {
+            chunker = try ChunkerParameters(
+                averageBytes: averageChunkBytes, seed: storeID.high ^ storeID.low.byteSwapped)
+        } catch {
+            throw StoreError(.invalid, "create a store", detail: error.description)
+        }
+        var members: [Configuration.Device] = []
+        for (index, device) in devices.enumerated() {
+            let label = device.label ?? "disk-\(index + 1)"
+            // Disks of a sandbox are one disk.
+            let capacity = isSandbox ? 1 : try prepared[index]?.space().weight ?? 1
+            members.append(
+                Configuration.Device(
+                    id: random.identifier(), label: label, domain: device.domain ?? label,
+                    weight: device.weight ?? capacity, state: .inService))
+        }
+        let configuration = Configuration(
+            number: 0, storeID: storeID, profile: profile, chunker: chunker, isSandbox: isSandbox, devices: members)
+        do throws(FormatError) {
+            try configuration.validate()
+        } catch {
+            throw StoreError(.invalid, "create a store", detail: error.description)
+        }
+        return configuration
+    }
+
     /// The id of a store whose init in this home was interrupted before commit 1.
-    private static func unfinishedInit(_ environment: StoreEnvironment) throws(StoreError) -> StoreID? {
-        guard let bytes = try environment.home.readDocument(.store) else { return nil }
-        let document = try StoreDocument.parse(bytes, at: environment.home.place)
+    private static func unfinishedInit(_ home: any Home, _ provider: any DeviceProvider) throws(StoreError) -> StoreID?
+    {
+        guard let bytes = try home.readDocument(.store) else { return nil }
+        let document = try StoreDocument.parse(bytes, at: home.place)
         var hasCommit = false
         for path in document.paths.values {
-            guard let device = try? environment.devices.open(path) else { continue }
+            guard let device = try? provider.open(path) else { continue }
             if let shards = try? device.shards(from: .none), !shards.isEmpty { hasCommit = true }
         }
         guard document.configuration.number == 0, !hasCommit else {
             throw StoreError(
-                .exists, "create a store", at: environment.home.place, detail: "there is a store already",
+                .exists, "create a store", at: home.place, detail: "there is a store already",
                 advice: "choose another directory")
         }
         return document.storeID
     }
 
     private static func prepare(
-        _ devices: [NewDevice], _ environment: StoreEnvironment, unfinished: StoreID?, isSandbox: Bool
-    ) throws(StoreError) -> [any Device] {
-        var prepared: [any Device] = []
+        _ devices: [NewDevice], _ provider: any DeviceProvider, unfinished: StoreID?, isSandbox: Bool,
+        isPlan: Bool = false
+    ) throws(StoreError) -> [(any Device)?] {
+        var prepared: [(any Device)?] = []
         var seen: [String: String] = [:]
         for device in devices {
-            let place = try environment.devices.prepare(device.path, creating: isSandbox) { document, hasShards in
-                guard let unfinished, !hasShards else { return false }
-                return (try? DeviceDocument.parse(document, at: device.path))?.storeID == unfinished
+            let place: any Device
+            do throws(StoreError) {
+                place = try provider.prepare(device.path, creating: isSandbox && !isPlan) { document, hasShards in
+                    guard let unfinished, !hasShards else { return false }
+                    return (try? DeviceDocument.parse(document, at: device.path))?.storeID == unfinished
+                }
+            } catch {
+                // A sandbox makes what is not there.
+                guard isPlan, isSandbox, error.code == .notFound else { throw error }
+                prepared.append(nil)
+                continue
             }
             if let other = seen[place.physicalIdentity] {
                 throw StoreError(

@@ -152,6 +152,9 @@ extension Store {
         return (operation, changed)
     }
 
+    /// What `abandonDoubt` would give up. Changes nothing.
+    public func planAbandoning() -> AbandonReport { AbandonReport(commits: recovery?.doubtful ?? []) }
+
     /// Gives up commits in doubt: a commit of a new epoch bypasses them.
     public func abandonDoubt() throws(StoreError) -> AbandonReport {
         guard access == .write, let recovery else {

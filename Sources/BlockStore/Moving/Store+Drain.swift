@@ -56,14 +56,23 @@ extension Store {
 
     /// Takes a device that was being drained back into service. What was moved stays where it is.
     public func cancelDrain(_ id: DeviceID) throws(StoreError) {
+        let (operation, changed) = try cancelling(id)
+        try change(operation, to: changed)
+    }
+
+    /// Throws where `cancelDrain` would, and changes nothing.
+    public func planCancelling(_ id: DeviceID) throws(StoreError) {
+        let (operation, changed) = try cancelling(id)
+        try requireChangeable(operation, to: changed)
+    }
+
+    private func cancelling(_ id: DeviceID) throws(StoreError) -> (operation: String, changed: Configuration) {
         let member = try member(id, "cancel a drain")
+        let operation = "cancel the drain of \(member.configured.label)"
         guard member.configured.state == .draining else {
-            throw StoreError(
-                .invalid, "cancel the drain of \(member.configured.label)", detail: "it is not being drained")
+            throw StoreError(.invalid, operation, detail: "it is not being drained")
         }
-        try change(
-            "cancel the drain of \(member.configured.label)",
-            to: configuration(changing: id) { $0.state = .inService })
+        return (operation, configuration(changing: id) { $0.state = .inService })
     }
 
     /// Forgets a device for good: its id is never accepted again, whatever it holds.

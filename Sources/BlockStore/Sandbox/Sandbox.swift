@@ -27,13 +27,7 @@ extension Store {
     /// The caller decides whether that is allowed, and closes the store afterwards.
     /// - Throws: `.notFound` when a device is not there: then nothing is destroyed.
     public func destroyDevices(_ ids: [DeviceID]) throws(StoreError) -> SandboxReport {
-        var places: [(label: String, path: String)] = []
-        for id in ids {
-            guard let member = engine.devices[id], member.device != nil, let path = member.path else {
-                throw StoreError(.notFound, "destroy device \(engine.devices.label(id))", detail: "it is not there")
-            }
-            places.append((member.configured.label, path))
-        }
+        let places = try places(toDestroy: ids)
         for (_, path) in places {
             try explaining("destroy the device", at: path) { () throws(SystemError) in
                 let root = try Files.open(Array(path.utf8), O_RDONLY | O_DIRECTORY)
@@ -43,6 +37,24 @@ extension Store {
             }
         }
         return SandboxReport(damage: places.map(\.label))
+    }
+
+    /// What `destroyDevices` would destroy. Changes nothing.
+    ///
+    /// - Throws: as that does.
+    public func planLoss(_ ids: [DeviceID]) throws(StoreError) -> SandboxReport {
+        SandboxReport(damage: try places(toDestroy: ids).map(\.label))
+    }
+
+    private func places(toDestroy ids: [DeviceID]) throws(StoreError) -> [(label: String, path: String)] {
+        var places: [(label: String, path: String)] = []
+        for id in ids {
+            guard let member = engine.devices[id], member.device != nil, let path = member.path else {
+                throw StoreError(.notFound, "destroy device \(engine.devices.label(id))", detail: "it is not there")
+            }
+            places.append((member.configured.label, path))
+        }
+        return places
     }
 
     /// Chooses `count` different bits in random shards on the devices in service.
@@ -80,17 +92,22 @@ extension Store {
 
     /// Flips the bits of `plan`, behind the store's back. The caller decides whether that is allowed.
     public func rotBits(_ plan: BitRotPlan) throws(StoreError) -> SandboxReport {
-        var report = SandboxReport()
         for flip in plan.flips {
             guard let path = engine.devices[flip.device]?.path else { continue }
             let file = "\(path)/blocks/\(flip.shard.directoryName)/\(flip.shard.fileName)"
             try explaining("damage a shard", at: file) { () throws(SystemError) in
                 try Files.flip(bit: flip.bit, at: flip.offset, in: try Files.open(Array(file.utf8), O_RDWR))
             }
-            let label = engine.devices.label(flip.device)
-            report.damage.append("\(flip.shard) on \(label): byte \(flip.offset), bit \(flip.bit)")
         }
-        return report
+        return report(of: plan)
+    }
+
+    /// What `rotBits` flips, in words.
+    public func report(of plan: BitRotPlan) -> SandboxReport {
+        SandboxReport(
+            damage: plan.flips.map { flip in
+                "\(flip.shard) on \(engine.devices.label(flip.device)): byte \(flip.offset), bit \(flip.bit)"
+            })
     }
 }
 

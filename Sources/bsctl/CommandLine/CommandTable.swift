@@ -4,9 +4,10 @@ enum CommandTable {
         Command(
             "init", "make a store",
             synopsis: [
-                "bsctl init HOME (--disks N | --device DIR[,domain=D] …) [--profile rs:4+2] [--chunk-size 64KiB]"
+                "bsctl init HOME (--disks N | --device DIR[,domain=D] …) [--profile rs:4+2] [--chunk-size 64KiB] [--dry-run]"
             ],
-            options: [Options.disks, Options.device, Options.profile, Options.chunkSize], operands: 1...1,
+            options: [Options.disks, Options.device, Options.profile, Options.chunkSize, Options.dryRun],
+            operands: 1...1,
             examples: [
                 "bsctl init /tmp/store --disks 6",
                 "bsctl init ~/store --device /mnt/a --device /mnt/b --device /mnt/c --profile rs:2+1",
@@ -126,7 +127,7 @@ enum CommandTable {
             ], run: DeviceCommands.add),
         Command(
             "device drain", "move everything off a device, so that it can be pulled; run again, it goes on",
-            synopsis: ["bsctl device drain DEVICE [--dry-run]", "bsctl device drain DEVICE --cancel"],
+            synopsis: ["bsctl device drain DEVICE [--dry-run]", "bsctl device drain DEVICE --cancel [--dry-run]"],
             options: [Options.dryRun, Options.cancel], operands: 1...1,
             examples: ["bsctl device drain disk-2 --dry-run", "bsctl device drain disk-2"], run: DeviceCommands.drain),
         Command(
@@ -181,7 +182,7 @@ enum CommandTable {
         Command(
             "recover",
             "bring a lost home back from the devices, say where devices are now, or give up commits in doubt",
-            synopsis: ["bsctl recover [HOME] --device DIR … [--dry-run]", "bsctl recover --abandon"],
+            synopsis: ["bsctl recover [HOME] --device DIR … [--dry-run]", "bsctl recover --abandon [--dry-run]"],
             options: [Options.foundDevice, Options.abandon, Options.dryRun], operands: 0...1,
             examples: [
                 "bsctl recover ~/store --device /mnt/a/bs --device /mnt/b/bs", "bsctl recover --device /mnt/new/bs",
@@ -189,14 +190,17 @@ enum CommandTable {
             run: RepairCommands.recover),
         Command(
             "simulate disk-loss", "destroy devices of a sandbox",
-            synopsis: ["bsctl simulate disk-loss (DEVICE … | --count N) [--seed S] [--force]"],
-            options: [Options.lossCount, Options.seed, Options.force, Options.destroyRealData], operands: 0...1024,
+            synopsis: ["bsctl simulate disk-loss (DEVICE … | --count N) [--seed S] [--force] [--dry-run]"],
+            options: [
+                Options.lossCount, Options.seed, Options.force, Options.destroyRealData, Options.dryRun,
+            ], operands: 0...1024,
             examples: ["bsctl simulate disk-loss --count 2", "bsctl simulate disk-loss disk-1 disk-4"],
             run: SimulateCommands.diskLoss),
         Command(
             "simulate bit-rot", "flip bits in shards of a sandbox",
-            synopsis: ["bsctl simulate bit-rot --count N [--seed S] [--force]"],
-            options: [Options.bitCount, Options.seed, Options.force, Options.destroyRealData], operands: 0...0,
+            synopsis: ["bsctl simulate bit-rot --count N [--seed S] [--force] [--dry-run]"],
+            options: [Options.bitCount, Options.seed, Options.force, Options.destroyRealData, Options.dryRun],
+            operands: 0...0,
             examples: ["bsctl simulate bit-rot --count 3 --seed 7"], run: SimulateCommands.bitRot),
         Command(
             "bench encode", "measure erasure coding against the bare ISA-L loop",

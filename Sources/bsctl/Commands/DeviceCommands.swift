@@ -48,7 +48,18 @@ enum DeviceCommands {
 
     static func drain(_ invocation: Invocation) throws -> ExitCode {
         if invocation.has(Options.cancel) {
-            try invocation.refuse(Options.dryRun, with: "is for a drain, not for its end")
+            if invocation.has(Options.dryRun) {
+                return try Opening.withStore(invocation, .read) { store in
+                    let device = try find(invocation.operands[0], store)
+                    try store.planCancelling(device.id)
+                    if invocation.has(Options.json) {
+                        Terminal.print(JSON.object([("label", .string(device.label))]))
+                    } else if !invocation.has(Options.quiet) {
+                        Terminal.print("would put \(device.label) back in service; what was moved stays where it is")
+                    }
+                    return .done
+                }
+            }
             return try change(invocation) { store, device in
                 try store.cancelDrain(device.id)
                 return "\(device.label) is back in service"

@@ -181,9 +181,9 @@ enum RepairCommands {
                     "name devices with --device DIR …; or give up commits in doubt, which bsctl status lists, with "
                     + "--abandon")
         }
-        try invocation.refuse(Options.dryRun, with: "is for --device; bsctl status lists the commits in doubt")
-        return try Opening.withStore(invocation, .write) { store in
-            let report = try store.abandonDoubt()
+        let isDryRun = invocation.has(Options.dryRun)
+        return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
+            let report = isDryRun ? store.planAbandoning() : try store.abandonDoubt()
             if invocation.has(Options.json) {
                 Terminal.print(
                     JSON.object([
@@ -199,7 +199,7 @@ enum RepairCommands {
                 Terminal.print("no commit is in doubt")
             } else {
                 for commit in report.commits {
-                    Terminal.print("gave up commit \(commit.number), which held")
+                    Terminal.print("\(isDryRun ? "would give" : "gave") up commit \(commit.number), which held")
                     for key in commit.keys { Terminal.print("  ", key) }
                 }
             }

@@ -8,13 +8,14 @@ enum SimulateCommands {
             throw UsageError(description: "name devices, or say how many with --count N")
         }
         let random = SeededRandom(seed(invocation))
-        return try Opening.withStore(invocation, .write) { store in
+        let isDryRun = invocation.has(Options.dryRun)
+        return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
             try requireSandbox(store, invocation)
             let chosen = try count.map { try choose($0, store, random) } ?? named(invocation.operands, store)
             let forecast = try store.forecast(losing: Set(chosen.map(\.id)))
             try requireSurvival(
                 forecast, "destroying \(chosen.map(\.label).joined(separator: ", ")) (seed \(random.seed))", invocation)
-            let report = try store.destroyDevices(chosen.map(\.id))
+            let report = isDryRun ? try store.planLoss(chosen.map(\.id)) : try store.destroyDevices(chosen.map(\.id))
             return tell(report, "destroyed", count == nil ? nil : random.seed, invocation)
         }
     }
@@ -24,12 +25,13 @@ enum SimulateCommands {
             throw UsageError(description: "say how many bits with --count N")
         }
         let random = SeededRandom(seed(invocation))
-        return try Opening.withStore(invocation, .write) { store in
+        let isDryRun = invocation.has(Options.dryRun)
+        return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
             try requireSandbox(store, invocation)
             let plan = try store.planBitRot(count: count, random: random)
             let forecast = try store.forecast(losing: [], and: plan.shards)
             try requireSurvival(forecast, "flipping \(Count.text(count, "bit")) (seed \(random.seed))", invocation)
-            return tell(try store.rotBits(plan), "flipped", random.seed, invocation)
+            return tell(isDryRun ? store.report(of: plan) : try store.rotBits(plan), "flipped", random.seed, invocation)
         }
     }
 
@@ -84,7 +86,8 @@ enum SimulateCommands {
                     (verb, .array(report.damage.map { .string($0) })), ("seed", seed.map { .unsigned($0) } ?? .null),
                 ]))
         } else if !invocation.has(Options.quiet) {
-            for damage in report.damage { Terminal.print("\(verb) \(damage)") }
+            let would = invocation.has(Options.dryRun) ? "would have " : ""
+            for damage in report.damage { Terminal.print("\(would)\(verb) \(damage)") }
             if let seed { Terminal.print("seed \(seed)") }
         }
         return .done

@@ -19,7 +19,6 @@ enum StoreCommands {
                     + (count == 1 ? "was given" : "were given"))
         }
         let isNew = access(home, F_OK) != 0
-        let directory = try DirectoryHome(path: home, creating: true, command: "bsctl init")
         let root = Paths.absolute(home)
         let devices =
             disks.map { (1...$0).map { NewDevice(path: "\(root)/disk-\($0)", label: "disk-\($0)") } }
@@ -28,6 +27,8 @@ enum StoreCommands {
                 device.path = Paths.absolute(device.path)
                 return device
             }
+        if invocation.has(Options.dryRun) { return try plan(home, isNew, devices, profile, invocation) }
+        let directory = try DirectoryHome(path: home, creating: true, command: "bsctl init")
         let report: CreateReport
         do {
             report = try Store.create(
@@ -49,6 +50,35 @@ enum StoreCommands {
             let losses = profile.tolerance == 1 ? "any device" : "any \(profile.tolerance) devices"
             Terminal.print("created store \(report.storeID) in \(home): \(Count.text(count, "device")), \(profile)")
             Terminal.print("\(losses) may be lost; next: bsctl --store \(home) put FILE")
+        }
+        return .done
+    }
+
+    private static func plan(
+        _ home: String, _ isNew: Bool, _ devices: [NewDevice], _ profile: Profile, _ invocation: Invocation
+    ) throws -> ExitCode {
+        let plan = try Store.planCreation(
+            home: isNew ? nil : DirectoryHome(path: home, creating: false, command: "bsctl init"), DirectoryProvider(),
+            devices: devices, profile: profile, averageChunkBytes: invocation[Options.chunkSize] ?? 64 << 10,
+            isSandbox: invocation[Options.disks] != nil)
+        for warning in plan.warnings { Terminal.warning(warning) }
+        if invocation.has(Options.json) {
+            let devices = plan.devices.map { device in
+                JSON.fields([
+                    ("path", .string(device.path)), ("label", .string(device.label)),
+                    ("domain", .string(device.domain)), ("weight", .integer(Int(device.weight))),
+                ])
+            }
+            Terminal.print(
+                JSON.object([
+                    ("profile", .string(profile.description)), ("devices", .array(devices)),
+                    ("warnings", .array(plan.warnings.map { .string($0) })),
+                ]))
+        } else if !invocation.has(Options.quiet) {
+            Terminal.print("would make a store in \(home): \(Count.text(devices.count, "device")), \(profile)")
+            for device in plan.devices {
+                Terminal.print("  \(device.label) at \(device.path), domain \(device.domain), weight \(device.weight)")
+            }
         }
         return .done
     }
