@@ -163,9 +163,10 @@ final class CommitWriter {
 
     /// Makes everything added real, or nothing. In a dry run: tells what that would take.
     ///
+    /// - Parameter whenReal: run when everything is, before the index follows. Not in a dry run.
     /// - Throws: when the commit was not acknowledged and will not come back; `.unknownOutcome` when it
     ///   may yet come back.
-    func commit() throws(StoreError) -> CommitOutcome {
+    func commit(whenReal: () -> Void = {}) throws(StoreError) -> CommitOutcome {
         try prepare(payloadBytes: 0)
         let record = try commitRecord()
         open?.append(
@@ -195,6 +196,7 @@ final class CommitWriter {
         } catch {
             try refuse(record, blocks, because: error)
         }
+        whenReal()
         return acknowledge(record, blocks)
     }
 

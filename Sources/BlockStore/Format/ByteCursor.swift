@@ -65,6 +65,9 @@ struct ByteCursor {
 struct ByteWriter {
     private(set) var bytes: [UInt8] = []
 
+    /// - Parameter byteCount: about as many as will come.
+    init(reserving byteCount: Int = 128) { bytes.reserveCapacity(byteCount) }
+
     mutating func append<Value: FixedWidthInteger>(_ value: Value) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }

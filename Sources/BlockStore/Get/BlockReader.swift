@@ -22,8 +22,6 @@ struct BlockReader {
     /// Copies that are no shards of this block.
     private var unusable: Set<Copy> = []
     private var holders: [Row: [DeviceID]] = [:]
-    /// What was rebuilt last of a row: the next chunk begins in the cell where the one before ended.
-    private var rebuilt: [Row: (cells: Range<Int>, bytes: Buffer)] = [:]
 
     init(_ engine: Engine, _ block: IndexedBlock, excluding excluded: Set<Row> = [], from source: ReadSource = .cache) {
         self.engine = engine
@@ -55,8 +53,9 @@ struct BlockReader {
             let cells = (start / Limits.cellBytes)..<((start + count + Limits.cellBytes - 1) / Limits.cellBytes)
             let first = cells.lowerBound * Limits.cellBytes
             let bytes = min(cells.upperBound * Limits.cellBytes, shardBytes) - first
-            let scratch = Buffer(byteCount: bytes)
-            try read(.data(column: block.firstColumn + column), cells: cells, into: scratch.bytes)
+            let scratch = Buffers.scratch.take(atLeast: bytes)
+            defer { Buffers.scratch.give(scratch) }
+            try read(.data(column: block.firstColumn + column), cells: cells, into: scratch.slice(0..<bytes))
             let part = scratch.slice((start - first)..<(start - first + count))
             UnsafeMutableRawBufferPointer(rebasing: buffer[done..<(done + count)]).copyMemory(
                 from: UnsafeRawBufferPointer(part))
@@ -88,42 +87,26 @@ struct BlockReader {
     ) throws(StoreError) {
         // Damage is local: a row that fails here may serve other cells.
         if try readDirectly(row, cells, buffer) { return }
-        if let known = rebuilt[row], known.cells.lowerBound <= cells.lowerBound,
-            cells.upperBound <= known.cells.upperBound
-        {
-            return buffer.copyMemory(from: UnsafeRawBufferPointer(slice(cells, of: known)))
+        do throws(StoreError) {
+            try rebuild(row, cells, into: buffer)
+        } catch {
+            // What each cell lacks may be on other shards.
+            guard error.code == .lost, cells.count > 1 else { throw error }
+            var start = 0
+            for cell in cells {
+                let byteCount = Limits.bytes(ofCells: cell..<(cell + 1), payloadBytes: block.shardPayloadBytes)
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[start..<(start + byteCount)])
+                try read(row, cells: cell..<(cell + 1), into: part)
+                start += byteCount
+            }
         }
-        // Who is near what was asked for last goes through the row; several threads do so a little out of order.
-        let near = Limits.cellsRebuiltAhead
-        let isInOrder = rebuilt[row].map {
-            ($0.cells.lowerBound...($0.cells.upperBound + near)).contains(cells.lowerBound)
-        }
-        let end = min(
-            max(cells.upperBound, cells.lowerBound + near), Limits.cellCount(payloadBytes: block.shardPayloadBytes))
-        let ahead = cells.lowerBound..<end
-        if isInOrder == true, let bytes = try? rebuild(row, ahead) {
-            rebuilt[row] = (ahead, bytes)
-            return buffer.copyMemory(from: UnsafeRawBufferPointer(slice(cells, of: (ahead, bytes))))
-        }
-        let bytes = try rebuild(row, cells)
-        buffer.copyMemory(from: UnsafeRawBufferPointer(bytes.bytes))
-        if let known = rebuilt[row], (known.cells.lowerBound - near..<known.cells.lowerBound).contains(cells.lowerBound)
-        {
-            return
-        }
-        rebuilt[row] = (cells, bytes)
-    }
-
-    private func slice(
-        _ cells: Range<Int>, of known: (cells: Range<Int>, bytes: Buffer)
-    ) -> UnsafeMutableRawBufferPointer {
-        let start = (cells.lowerBound - known.cells.lowerBound) * Limits.cellBytes
-        return known.bytes.slice(start..<(start + Limits.bytes(ofCells: cells, payloadBytes: block.shardPayloadBytes)))
     }
 
     /// Some cells of `row`, by the cheapest plan from sources that are sound.
-    private mutating func rebuild(_ row: Row, _ cells: Range<Int>) throws(StoreError) -> Buffer {
-        let byteCount = Limits.bytes(ofCells: cells, payloadBytes: block.shardPayloadBytes)
+    private mutating func rebuild(
+        _ row: Row, _ cells: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        let byteCount = buffer.count
         var unusable = excluded
         unusable.insert(row)
         while true {
@@ -149,9 +132,7 @@ struct BlockReader {
                 unusable.insert(failed)
                 continue
             }
-            let made = Buffer(byteCount: byteCount)
-            Rebuilder(plan).rebuild(from: sources, into: [made.bytes])
-            return made
+            return Rebuilder(plan).rebuild(from: sources, into: [buffer])
         }
     }
 

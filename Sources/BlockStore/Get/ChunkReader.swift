@@ -25,12 +25,12 @@ struct DamagedShard: Sendable, Hashable {
 struct ChunkReader: Sendable {
     let engine: Engine
     private let recentBlocks: RecentBlocks
-    private let readers: BlockReaders
+    private let lostRows: LostRows
 
     init(engine: Engine) {
         self.engine = engine
         recentBlocks = RecentBlocks(engine)
-        readers = BlockReaders(engine)
+        lostRows = LostRows(engine)
     }
 
     /// Where each of `entries` stands: for many with one look at the index.
@@ -44,9 +44,9 @@ struct ChunkReader: Sendable {
 
     /// Reads the chunk named `digest`, which must have `byteCount` plain bytes.
     ///
-    /// The fast path reads exactly the stored bytes. Only when a check fails are cell checksums
-    /// consulted, the range rebuilt, and, should all checksums agree and the digest not, each
-    /// source excluded in turn.
+    /// The fast path reads exactly the stored bytes, and makes those of rows that are known to be lost from others. Only when a
+    /// check fails are cell checksums consulted, the range rebuilt from sound cells, and, should all checksums agree
+    /// and the digest not, each source excluded in turn.
     ///
     /// - Parameter known: where it stood a moment ago.
     func read(_ digest: Digest, byteCount: Int, at known: [ChunkPlace]) throws(StoreError) -> PlainChunk {
@@ -86,14 +86,15 @@ struct ChunkReader: Sendable {
         var blocks: [(ChunkPlace, IndexedBlock)] = []
         for place in places where place.plainBytes == byteCount {
             guard let block = try recentBlocks[place.block] else { continue }
-            if readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
-                return PlainChunk(buffer: plain, byteCount: byteCount, rebuiltBytes: 0, damaged: [])
+            if let rebuiltBytes = readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
+                return PlainChunk(buffer: plain, byteCount: byteCount, rebuiltBytes: rebuiltBytes, damaged: [])
             }
             blocks.append((place, block))
         }
         var problems: [DamagedShard] = []
         for (place, block) in blocks {
             if try rebuild(digest, place, block, into: plain.slice(0..<byteCount), &problems) {
+                recentBlocks.note(problems)
                 return PlainChunk(
                     buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
             }
@@ -132,7 +133,7 @@ struct ChunkReader: Sendable {
             }
             return bytes.count == place.plainBytes && Workspaces.shared.with { $0.digest(of: bytes) } == digest
         }
-        if readDirectly(place, block, into: stored), isRight(UnsafeRawBufferPointer(stored)) { return }
+        if readDirectly(place, block, into: stored) != nil, isRight(UnsafeRawBufferPointer(stored)) { return }
         var problems: [DamagedShard] = []
         defer { engine.remember(problems) }
         guard try rebuild(place, block, into: stored, &problems, isRight) else {
@@ -146,42 +147,48 @@ struct ChunkReader: Sendable {
             && place.offset + place.storedBytes <= block.columnCount * block.shardPayloadBytes
     }
 
-    /// Whether the stored bytes, read without looking at anything else, yield the chunk.
+    /// How many bytes had to be rebuilt, where the stored bytes, read without looking at anything else, yield the chunk.
     private func readDirectly(
         _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into plain: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        guard Self.isPlausible(place, in: block) else { return false }
+    ) -> Int? {
+        guard Self.isPlausible(place, in: block) else { return nil }
         // A chunk that is stored as it is needs no second buffer.
         let stored = place.codec == .stored ? nil : engine.chunkBuffers.take(place.storedBytes)
         defer { if let stored { engine.chunkBuffers.give(stored) } }
         let target = stored.map { $0.slice(0..<place.storedBytes) } ?? plain
-        return readDirectly(place, block, into: target)
-            && decode(digest, place, UnsafeRawBufferPointer(target), into: plain)
+        guard let rebuiltBytes = readDirectly(place, block, into: target),
+            decode(digest, place, UnsafeRawBufferPointer(target), into: plain)
+        else { return nil }
+        return rebuiltBytes
     }
 
-    /// Whether the stored bytes are where the index says. They are not checked.
+    /// How many bytes had to be rebuilt, where the stored bytes are to be had as the index says. They are not checked.
     private func readDirectly(
         _ place: ChunkPlace, _ block: IndexedBlock, into target: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        guard target.count == place.storedBytes else { return false }
+    ) -> Int? {
+        guard target.count == place.storedBytes else { return nil }
+        var rebuiltBytes = 0
         var done = 0
         while done < place.storedBytes {
             let position = place.offset + done
             let row = Row.data(column: block.firstColumn + position / block.shardPayloadBytes)
             let start = position % block.shardPayloadBytes
             let count = min(place.storedBytes - done, block.shardPayloadBytes - start)
-            guard !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.readable(id)
-            else { return false }
-            do throws(StoreError) {
-                try device.read(
-                    ShardName(block.name, row), at: ShardLayout.payloadOffset + start,
-                    into: UnsafeMutableRawBufferPointer(rebasing: target[done..<(done + count)]), from: .cache)
-            } catch {
-                return false
+            let part = UnsafeMutableRawBufferPointer(rebasing: target[done..<(done + count)])
+            if !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.readable(id) {
+                do throws(StoreError) {
+                    try device.read(
+                        ShardName(block.name, row), at: ShardLayout.payloadOffset + start, into: part, from: .cache)
+                } catch {
+                    return nil
+                }
+            } else {
+                guard lostRows.make(row, of: block, from: start, into: part) else { return nil }
+                rebuiltBytes += count
             }
             done += count
         }
-        return true
+        return rebuiltBytes
     }
 
     /// Whether the stored bytes could be had from sound cells or rebuilt ones, and yield the chunk.
@@ -203,7 +210,7 @@ struct ChunkReader: Sendable {
         // The first attempt excludes nobody. When every checksum agrees and the digest does not,
         // somebody's checksums lie too: exclude each row in turn, then pairs, up to the tolerance.
         for excluded in Self.exclusions(of: block) {
-            let (error, found) = try attempt(place, block, excluding: excluded, into: target)
+            let (error, found) = attempt(place, block, excluding: excluded, into: target)
             if let error {
                 guard error.code == .lost || error.code == .corrupt else { throw error }
                 note(found, block, &problems)
@@ -225,20 +232,14 @@ struct ChunkReader: Sendable {
     private func attempt(
         _ place: ChunkPlace, _ block: IndexedBlock, excluding excluded: Set<Row>,
         into target: UnsafeMutableRawBufferPointer
-    ) throws(StoreError) -> (error: StoreError?, problems: [Row: String]) {
-        func read(_ reader: inout BlockReader) -> (StoreError?, [Row: String]) {
-            do throws(StoreError) {
-                try reader.read(at: place.offset, into: target)
-                return (nil, reader.problems)
-            } catch {
-                return (error, reader.problems)
-            }
-        }
-        if excluded.isEmpty {
-            return try readers.withReader(of: block) { reader throws(StoreError) in read(&reader) }
-        }
+    ) -> (error: StoreError?, problems: [Row: String]) {
         var reader = BlockReader(engine, block, excluding: excluded)
-        return read(&reader)
+        do throws(StoreError) {
+            try reader.read(at: place.offset, into: target)
+            return (nil, reader.problems)
+        } catch {
+            return (error, reader.problems)
+        }
     }
 
     private func decode(
@@ -307,6 +308,13 @@ private final class RecentBlocks: Sendable {
                 blocks[ref] = block
             }
             return block
+        }
+    }
+
+    /// What was found damaged is not read again, but made from other shards.
+    func note(_ problems: [DamagedShard]) {
+        blocks.withLock { blocks in
+            for problem in problems { blocks[problem.block]?.damaged.insert(problem.row) }
         }
     }
 }

@@ -33,6 +33,13 @@ extension Index {
 private struct Fold {
     let connection: Connection
     var totals: IndexTotals
+    /// Whether there is any purge; nil until asked.
+    private var knownPurges: Bool?
+
+    init(connection: Connection, totals: IndexTotals) {
+        self.connection = connection
+        self.totals = totals
+    }
 
     mutating func apply(_ commit: AcceptedCommit) throws(StoreError) {
         guard let last = commit.record.blocks.last else { throw Index.corrupt("a commit without blocks") }
@@ -112,7 +119,10 @@ private struct Fold {
     private mutating func insert(
         _ identity: RecordIdentity, _ key: Key, _ content: IndexedVersion.Content, in ref: BlockRef
     ) throws(StoreError) {
-        if let known = try Index.version(of: key, identity, connection) {
+        let newest = try Index.newestVersion(of: key, connection)
+        // What is newer than all that is there is not there yet.
+        let isNewest = newest.map { $0.identity < identity } ?? true
+        if !isNewest, let known = try Index.version(of: key, identity, connection) {
             guard known.content == content else {
                 throw Index.corrupt("record \(identity) stands in two blocks with different contents")
             }
@@ -122,23 +132,33 @@ private struct Fold {
             try move.bind(4, ref.row).run()
             return
         }
-        if try Index.purge(of: key, identity, connection) != nil {
+        if try hasPurges(), try Index.purge(of: key, identity, connection) != nil {
             try set(killed: ref, ofPurge: key, identity)
             return
         }
-        try changing(key) { fold throws(StoreError) in
-            let insert = try fold.connection.statement(
-                "INSERT INTO versions (key, number, ordinal, value, block) VALUES (?, ?, ?, ?, ?)")
-            fold.bind(key, identity, insert)
-            try insert.bind(4, Index.value(identity, content)).bind(5, ref.row).run()
-            if case .put(let put) = content {
-                fold.totals.versions += 1
-                fold.totals.allVersionsBytes += Int64(clamping: put.byteCount)
-            }
+        let insert = try connection.statement(
+            "INSERT INTO versions (key, number, ordinal, value, block) VALUES (?, ?, ?, ?, ?)")
+        bind(key, identity, insert)
+        try insert.bind(4, Index.value(identity, content)).bind(5, ref.row).run()
+        if case .put(let put) = content {
+            totals.versions += 1
+            totals.allVersionsBytes += Int64(clamping: put.byteCount)
         }
+        if isNewest { replaceNewest(newest, by: IndexedVersion(identity: identity, content: content)) }
+    }
+
+    /// Most indexes have none, and need not be asked for each version.
+    private mutating func hasPurges() throws(StoreError) -> Bool {
+        if let known = knownPurges { return known }
+        let statement = try connection.statement("SELECT 1 FROM purges LIMIT 1")
+        defer { statement.reset() }
+        let found = try statement.step()
+        knownPurges = found
+        return found
     }
 
     private mutating func apply(_ purge: PurgeRecord, in ref: BlockRef) throws(StoreError) {
+        knownPurges = true
         let note = try connection.statement(
             """
             INSERT INTO purges (key, number, ordinal, block, killed) VALUES (?, ?, ?, ?, NULL)
@@ -161,28 +181,24 @@ private struct Fold {
     /// Removes one version.
     private mutating func delete(_ key: Key, _ identity: RecordIdentity) throws(StoreError) {
         guard let known = try Index.version(of: key, identity, connection) else { return }
-        try changing(key) { fold throws(StoreError) in
-            let delete = try fold.connection.statement(
-                "DELETE FROM versions WHERE key = ? AND number = ? AND ordinal = ?")
-            fold.bind(key, identity, delete)
-            try delete.run()
-            if let put = known.put {
-                fold.totals.versions -= 1
-                fold.totals.allVersionsBytes -= Int64(clamping: put.byteCount)
-            }
+        let newest = try Index.newestVersion(of: key, connection)
+        let delete = try connection.statement("DELETE FROM versions WHERE key = ? AND number = ? AND ordinal = ?")
+        bind(key, identity, delete)
+        try delete.run()
+        if let put = known.put {
+            totals.versions -= 1
+            totals.allVersionsBytes -= Int64(clamping: put.byteCount)
         }
+        if newest?.identity == identity { replaceNewest(known, by: try Index.newestVersion(of: key, connection)) }
     }
 
-    /// Keeps the sums over newest versions right across a change of one key.
-    private mutating func changing(
-        _ key: Key, _ body: (inout Fold) throws(StoreError) -> Void
-    ) throws(StoreError) {
-        if let put = try Index.newestVersion(of: key, connection)?.put {
+    /// Keeps the sums over newest versions right when that of one key changes.
+    private mutating func replaceNewest(_ old: IndexedVersion?, by new: IndexedVersion?) {
+        if let put = old?.put {
             totals.objects -= 1
             totals.logicalBytes -= Int64(clamping: put.byteCount)
         }
-        try body(&self)
-        if let put = try Index.newestVersion(of: key, connection)?.put {
+        if let put = new?.put {
             totals.objects += 1
             totals.logicalBytes += Int64(clamping: put.byteCount)
         }

@@ -134,7 +134,7 @@ extension Index {
         var checksum = CRC32C()
         checksum.update(context)
         checksum.update(body)
-        var writer = ByteWriter()
+        var writer = ByteWriter(reserving: body.count + 4)
         writer.append(body)
         writer.append(checksum.value)
         return writer.bytes

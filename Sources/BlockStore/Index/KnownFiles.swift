@@ -85,7 +85,9 @@ public final class KnownFiles {
         try connection.transaction { () throws(StoreError) in
             let entry = try connection.statement(
                 "INSERT OR REPLACE INTO files (device, inode, seen, value) VALUES (?, ?, ?, ?)")
-            for (stamp, manifest) in files {
+            // In the order in which they lie.
+            let inOrder = files.sorted { ($0.stamp.device, $0.stamp.inode) < ($1.stamp.device, $1.stamp.inode) }
+            for (stamp, manifest) in inOrder {
                 try entry.bind(1, Int64(bitPattern: stamp.device)).bind(2, Int64(bitPattern: stamp.inode)).bind(3, day)
                     .bind(4, Self.row(of: stamp, manifest)).run()
             }

@@ -1,8 +1,9 @@
 /// What a write session knows of files that were read before, and what it learns of those it reads.
 ///
 /// Never fails: whatever is wrong with what was kept, or with the room for it, costs no more than to read files again. What is
-/// learned is kept when it was acknowledged. Use from one thread.
-final class FileMemory {
+/// learned is kept when it was acknowledged. Use from one thread at a time.
+final class FileMemory: @unchecked Sendable {
+    // @unchecked: see the thread rule; a session hands it to a lane and waits before it uses it again.
     private let home: any Home
     /// Nil when there is none, or it went wrong in this session.
     private var files: KnownFiles?

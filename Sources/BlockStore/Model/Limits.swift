@@ -44,8 +44,6 @@ enum Limits {
     static let markedTogether = 1 << 17
     /// And so many are deleted together from the index, at least those of one block.
     static let deletedTogether = 1 << 18
-    /// From a row that has to be rebuilt and is read in order, so many cells are made at a time: 1 MiB.
-    static let cellsRebuiltAhead = 16
     /// A get looks up so many chunks together, and has twice as many under way.
     static let chunksLookedUp = 16
     /// What a collection has in memory for each chunk that it copies, beside its bytes: an upper bound.

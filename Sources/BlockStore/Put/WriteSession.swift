@@ -447,12 +447,21 @@ public final class WriteSession {
 
     private func commit() throws(StoreError) {
         try ending { () throws(StoreError) in
-            let outcome = try writer.commit()
+            // What is known of files is kept beside the index: neither waits for the other.
+            let memory = openMemory
+            var remembering: Job<Bool>?
+            defer { _ = remembering?.outcome() }
+            let outcome = try writer.commit { [engine] in
+                guard let memory else { return }
+                remembering = Job(engine.environment.executor, on: .compute) {
+                    memory.acknowledge()
+                    return true
+                }
+            }
             report.commits += 1
             report.shardBytes += outcome.shardBytes
             owedShards += outcome.owedShards
         }
-        openMemory?.acknowledge()
         touched = [:]
         purged = [:]
     }

@@ -5,6 +5,12 @@ public final class FileSource: ByteSource, StampedSource {
     public let attributes: ObjectAttributes
     private let file: FileDescriptor
     private let source: DescriptorSource
+    /// Whether stamps are to be trusted, and the size that the file system tells with them.
+    private let keepsStamps: Bool
+    /// As the file was at some moment since its last byte was read, or since it was opened.
+    private var latest: stat?
+    /// In bytes.
+    private var position: off_t = 0
     /// Told of bytes read.
     public var onBytes: (Int) -> Void = { _ in }
 
@@ -18,12 +24,16 @@ public final class FileSource: ByteSource, StampedSource {
                 .input, "read the file", at: place, detail: "it is a directory",
                 advice: "bsctl put -r stores directories")
         }
-        self.init(file, status, place: place)
+        self.init(file, status, keepsStamps: Files.keepsStamps(file), place: place)
     }
 
     /// A file that is open already.
-    init(_ file: FileDescriptor, _ status: stat, place: String) {
+    ///
+    /// - Parameter keepsStamps: `Files.keepsStamps` of it.
+    init(_ file: FileDescriptor, _ status: stat, keepsStamps: Bool, place: String) {
         self.file = file
+        self.keepsStamps = keepsStamps && status.st_mode & S_IFMT == S_IFREG
+        latest = status
         // A pipe's mode and time say nothing about what comes through it.
         attributes =
             status.st_mode & S_IFMT == S_IFREG ? ObjectAttributes(.file, status) : ObjectAttributes()
@@ -33,16 +43,28 @@ public final class FileSource: ByteSource, StampedSource {
     }
 
     public func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
+        if isAtEnd() { return 0 }
         let count = try source.read(into: buffer)
+        latest = nil
+        position += off_t(count)
         onBytes(count)
         return count
     }
 
+    /// Whether the size says so: one look tells both that nothing follows and what the file's stamp is then.
+    private func isAtEnd() -> Bool {
+        guard keepsStamps, position > 0 else { return false }
+        return position == status()?.st_size
+    }
+
     func stamp() -> FileStamp? {
-        guard let status = try? Files.status(of: file), let stamp = FileStamp(status), Files.keepsStamps(file) else {
-            return nil
-        }
-        return stamp
+        guard keepsStamps, let status = status() else { return nil }
+        return FileStamp(status)
+    }
+
+    private func status() -> stat? {
+        if latest == nil { latest = try? Files.status(of: file) }
+        return latest
     }
 }
 

@@ -14,6 +14,8 @@ final class TreeReader {
     private var waiting: [Waiting] = []
     /// Of which files may wait, so that they are open.
     private var waitingDirectories = 0
+    /// Whether the file systems met so far keep stamps.
+    private var keepsStamps: [dev_t: Bool] = [:]
     private let onObject: (Key) -> Void
     private let onBytes: (Int) -> Void
     private(set) var failures: [TreePutReport.Failure] = []
@@ -189,10 +191,17 @@ final class TreeReader {
             skip(object.path)
             return false
         }
-        let source = FileSource(file, status, place: place)
+        let source = FileSource(file, status, keepsStamps: keepsStamps(file, on: status.st_dev), place: place)
         source.onBytes = onBytes
         try session.put(object.key, attributes: source.attributes, from: source, skippingUnchanged: true)
         return true
+    }
+
+    private func keepsStamps(_ file: FileDescriptor, on device: dev_t) -> Bool {
+        if let known = keepsStamps[device] { return known }
+        let found = Files.keepsStamps(file)
+        keepsStamps[device] = found
+        return found
     }
 
     private func skip(_ path: [UInt8]) {

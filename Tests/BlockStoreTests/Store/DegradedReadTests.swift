@@ -5,7 +5,7 @@ import XCTest
 @testable import BlockStore
 @testable import Simulation
 
-/// Reading long objects while shards are missing: what is rebuilt ahead of the reader is right, in any order.
+/// Reading long objects while shards are missing: what is made from others is right, in any order, whatever these hold.
 final class DegradedReadTests: XCTestCase {
     private static let content = SeededRandom.bytes(9_000_000, seed: 1)
 
@@ -64,5 +64,45 @@ final class DegradedReadTests: XCTestCase {
             }
             reader.close()
         }
+    }
+
+    /// The bytes of a row that is away are made from others without a look at their checksums: only the digest tells.
+    /// And where each has damage of its own, everything is read as long as every single cell is left often enough.
+    func testBytesMadeFromADamagedShardAreNotDelivered() throws {
+        let directory = try TemporaryDirectory()
+        _ = try Store.create(
+            try environment(directory), devices: (1...4).map { NewDevice(path: "disk-\($0)") },
+            profile: try Profile("rs:2+2"), isSandbox: true)
+        let store = try Store.open(try environment(directory), access: .write)
+        let session = try store.startWriting()
+        try session.put(Key("a"), from: MemorySource(Self.content))
+        _ = try session.finish()
+        store.close()
+        let disks = (1...4).map { "disk-\($0)" }
+        let away = try XCTUnwrap(
+            disks.first { disk in
+                try shards(directory, disk).contains { path in
+                    let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+                    return path.hasSuffix(".d00") && bytes > 1 << 20
+                }
+            })
+        try FileManager.default.moveItem(atPath: "\(directory.path)/\(away)", toPath: "\(directory.path)/gone")
+        // Of the shards that are left, each alone makes the first row with another: every one has a bad byte in a cell of its own.
+        for (number, disk) in disks.filter({ $0 != away }).enumerated() {
+            for path in try shards(directory, disk) {
+                var bytes = [UInt8](try XCTUnwrap(FileManager.default.contents(atPath: path)))
+                let position = ShardLayout.payloadOffset + number * Limits.cellBytes + 1000
+                guard position < bytes.count - 5_000 else { continue }
+                bytes[position] ^= 0x40
+                try Data(bytes).write(to: URL(fileURLWithPath: path))
+            }
+        }
+        let reader = try Store.open(try environment(directory), access: .read)
+        let whole = MemorySink()
+        let report = try reader.read(try reader.newestVersion(of: Key("a")), into: whole)
+        XCTAssertEqual(whole.bytes, Self.content)
+        XCTAssertGreaterThan(report.rebuiltBytes, 0)
+        XCTAssertFalse(report.damaged.isEmpty)
+        reader.close()
     }
 }
