@@ -4,6 +4,8 @@ import Glibc
 /// From the bytes of the command line to an exit code.
 enum Program {
     static let version = "0.1.0"
+    /// Of the manual.
+    static let date = "2026-11-26"
 
     /// The arguments as the system gave them: `CommandLine.arguments` repairs what is not UTF-8.
     static func argumentBytes() -> [[UInt8]] {
@@ -17,39 +19,45 @@ enum Program {
     static func run(_ arguments: [[UInt8]]) -> Int32 {
         // Looked for by itself: wrong usage is to be told as JSON too.
         let isJSON = arguments.prefix { $0 != Array("--".utf8) }.contains(Array("--json".utf8))
-        let code = execute(arguments, isJSON: isJSON)
+        var code = ExitCode.failed
+        var isInterrupted = false
+        do {
+            code = try execute(arguments)
+        } catch let request as HelpRequest {
+            Terminal.print(request.text)
+            code = .done
+        } catch {
+            let complaint = Complaint(error)
+            Terminal.error(complaint)
+            let ending = error as? Ending
+            if isJSON, ending?.isReported != true { Terminal.print(JSON.object(complaint.fields)) }
+            code = complaint.kind.exit
+            isInterrupted = ending != nil
+        }
         do {
             try Terminal.flush()
         } catch {
             // A reader that has seen enough, such as head, is told nothing.
-            if error.cause?.number != EPIPE { Terminal.error(error.description) }
-            return code == .done ? ExitCode.failed.rawValue : code.rawValue
+            if error.cause?.number != EPIPE { Terminal.error(Complaint(.output, error.summary)) }
+            if code == .done { code = .failed }
         }
+        if isInterrupted, let signal = Interruption.signal { Interruption.end(by: signal) }
         return code.rawValue
     }
 
-    private static func execute(_ arguments: [[UInt8]], isJSON: Bool) -> ExitCode {
+    private static func execute(_ arguments: [[UInt8]]) throws -> ExitCode {
+        let invocation = try ArgumentParser(CommandTable.all, everywhere: Options.everywhere).parse(arguments)
+        let command = invocation.command
+        Interruption.set(command.ending)
         do {
-            let invocation = try ArgumentParser(CommandTable.all, everywhere: Options.everywhere).parse(arguments)
-            return try invocation.command.run(invocation)
-        } catch let request as HelpRequest {
-            Terminal.print(request.text)
-            return .done
+            return try command.run(invocation)
         } catch let error as UsageError {
-            return fail(error.description, "usage", .usage, isJSON)
-        } catch let error as Refusal {
-            return fail(error.description, "refused", .failed, isJSON)
-        } catch let error as StoreError {
-            return fail(error.description, error.code.rawValue, ExitCode(error), isJSON)
-        } catch {
-            return fail("\(error)", "failed", .failed, isJSON)
+            throw UsageError(description: error.description, next: error.next ?? "bsctl \(command.name) --help")
+        } catch let error as StoreError where Interruption.signal != nil && [.interrupted, .input].contains(error.code)
+        {
+            // A producer that the same signal ended has failed too.
+            throw command.ending ?? .nothingChanged
         }
-    }
-
-    private static func fail(_ text: String, _ name: String, _ code: ExitCode, _ isJSON: Bool) -> ExitCode {
-        Terminal.error(text)
-        if isJSON { Terminal.print(JSON.object([("error", .string(text)), ("code", .string(name))])) }
-        return code
     }
 }
 
@@ -66,30 +74,24 @@ enum ExitCode: Int32 {
     /// `--if-absent` or `--if-version` was not met: nothing was changed.
     case conditionFailed = 7
 
-    init(_ error: StoreError) {
-        self =
-            switch error.code {
-            case .notFound: .notFound
-            case .invalid: .usage
-            case .lost: .lost
-            case .locked: .busy
-            case .indexBehind: .degraded
-            case .conditionFailed: .conditionFailed
-            case .corrupt, .indexDamaged, .io, .noSpace, .exists, .tooFewDevices, .inDoubt, .unknownOutcome,
-                .unsupported, .input:
-                .failed
-            }
-    }
+    static let meanings: [(code: ExitCode, meaning: String)] = [
+        (.done, "done"), (.failed, "failed"), (.usage, "wrong usage"),
+        (.notFound, "no such key, version, device or store"), (.lost, "data lost, and named"), (.busy, "store busy"),
+        (.degraded, "done, but damage was found or redundancy is owed"),
+        (.conditionFailed, "refused by --if-absent or --if-version, nothing changed"),
+    ]
 }
 
 /// Words that make no command.
 struct UsageError: Error, CustomStringConvertible {
     let description: String
+    var next: String?
 }
 
 /// A command that makes sense and is not carried out, to protect data.
 struct Refusal: Error, CustomStringConvertible {
     let description: String
+    var next: String?
 }
 
 /// Not an error: help was asked for.

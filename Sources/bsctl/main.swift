@@ -16,4 +16,5 @@ if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptorLimit) == 0
     _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &descriptorLimit)
 }
 
+Interruption.install()
 exit(Program.run(Program.argumentBytes()))

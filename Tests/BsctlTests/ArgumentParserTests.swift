@@ -155,7 +155,7 @@ final class ArgumentParserTests: XCTestCase {
     func testEveryExampleInTheHelpParses() throws {
         for command in CommandTable.all {
             for example in command.examples {
-                let line = String(example.dropFirst("bsctl ".count).prefix { $0 != "|" })
+                let line = String(example.dropFirst("bsctl ".count).prefix { !"|>".contains($0) })
                 XCTAssertEqual(try parse(line).command.name, command.name, example)
             }
         }

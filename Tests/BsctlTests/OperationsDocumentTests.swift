@@ -4,30 +4,29 @@ import XCTest
 /// docs/operations.md holds units that people copy.
 final class OperationsDocumentTests: CommandTest {
     func testTheUnitsInTheDocumentAreSoundAndTheirCommandsExist() throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let text = try String(contentsOf: root.appendingPathComponent("docs/operations.md"), encoding: .utf8)
+        let text = try Documents.text("docs/operations.md")
         var units: [String] = []
-        for part in text.components(separatedBy: "`/etc/systemd/system/").dropFirst() {
+        for part in text.components(separatedBy: "\n`/etc/systemd/system/").dropFirst() {
             let name = String(part.prefix { $0 != "`" })
             let body = try XCTUnwrap(part.components(separatedBy: "```ini\n").dropFirst().first)
             let unit = try XCTUnwrap(body.components(separatedBy: "```").first)
-            for line in unit.split(separator: "\n") where line.hasPrefix("ExecStart=/usr/local/bin/bsctl ") {
-                let words = line.dropFirst("ExecStart=/usr/local/bin/bsctl ".count)
+            for line in unit.split(separator: "\n") where line.hasPrefix("ExecStart=/usr/bin/bsctl ") {
+                let words = line.dropFirst("ExecStart=/usr/bin/bsctl ".count)
                 // Everything is understood, and only the store is missing.
                 expect(3, String(words))
             }
+            XCTAssertEqual(unit.contains("RequiresMountsFor=%f"), name.hasSuffix(".service"), name)
             // systemd looks for the program.
             Disk.write(
-                Array(unit.replacing("/usr/local/bin/bsctl", with: "/bin/true").utf8), to: "\(directory)/\(name)")
+                Array(unit.replacing("/usr/bin/bsctl", with: "/bin/true").utf8), to: "\(directory)/\(name)")
             units.append("\(directory)/\(name)")
         }
-        XCTAssertEqual(units.count, 4)
+        XCTAssertEqual(units.count, 6)
         let verify = "/usr/bin/systemd-analyze"
         guard Disk.exists(verify) else { return }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: verify)
-        process.arguments = ["verify"] + units
+        process.arguments = ["--man=no", "verify"] + units
         let complaints = Pipe()
         process.standardError = complaints
         try process.run()

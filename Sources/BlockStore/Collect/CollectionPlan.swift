@@ -82,6 +82,7 @@ struct CollectionPlan {
                     chosen.append((percent, candidate, isEnd))
                 }
             }
+            try engine.environment.checkStop("look at blocks")
             progress?(Progress(phase: "looking at blocks", doneItems: checkedBlocks, totalItems: total))
         }
         if small.count >= (isFull ? 2 : Self.smallBlocks) {

@@ -44,6 +44,7 @@ struct LiveChunks {
                 try add(put.manifest.entries, depth: put.manifest.depth, engine)
                 done += 1
             }
+            try engine.environment.checkStop("mark what is needed")
             progress?(Progress(phase: "marking what is needed", doneItems: done, totalItems: total))
             after = page.last
         } while after != nil

@@ -144,6 +144,7 @@ extension Store {
         for list in [plan.candidates, plan.ends] {
             var rest = list[...]
             while !rest.isEmpty, left > 0 {
+                try environment.checkStop("go on collecting")
                 let (batch, profile) = batch(&rest)
                 let tenure = try startTenure()
                 if Mutant.isActive(.collectedBlocksRemovedFirst) {

@@ -5,18 +5,28 @@ public struct StoreEnvironment: Sendable {
     public let clock: any Clock
     public let random: any RandomSource
     public let executor: any Executor
+    /// Whether the caller wants what is under way to end early. Asked between steps, from the thread that owns the operation; once
+    /// it says true it stays true. What is acknowledged stays, what is open is given up, and `.interrupted` is thrown.
+    public let shouldStop: @Sendable () -> Bool
     /// Blocks are no larger than this a shard. Smaller in simulations, so that a few bytes fill many.
     var largestShardBytes = Limits.largestShardBytes
 
     public init(
         home: any Home, devices: any DeviceProvider, clock: any Clock, random: any RandomSource,
-        executor: any Executor
+        executor: any Executor, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) {
         self.home = home
         self.devices = devices
         self.clock = clock
         self.random = random
         self.executor = executor
+        self.shouldStop = shouldStop
+    }
+
+    /// Throws `.interrupted` when the caller wants an end.
+    func checkStop(_ operation: String) throws(StoreError) {
+        guard shouldStop() else { return }
+        throw StoreError(.interrupted, operation, detail: "it was interrupted", advice: "run it again, it goes on")
     }
 
     /// Shard payload of a full block with `columns` data columns.

@@ -78,6 +78,7 @@ struct Opening {
                 throw error
             }
             if access == .read { return false }
+            try environment.checkStop("wait for another writer")
             let waited = Double(environment.clock.monotonicNanoseconds() &- start) / 1e9
             let holder = environment.home.lockHolder() ?? "another process"
             guard waited < options.lockWaitSeconds else {

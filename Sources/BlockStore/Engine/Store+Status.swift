@@ -128,7 +128,11 @@ extension Store {
     public func deviceUsage() throws(StoreError) -> [DeviceID: DeviceUsage] {
         var usage: [DeviceID: DeviceUsage] = [:]
         try forEachBlock { block in
-            for (row, id) in block.shards where !block.damaged.contains(row) {
+            for (row, id) in block.shards {
+                guard !block.damaged.contains(row) else {
+                    usage[id, default: DeviceUsage()].damagedShards += 1
+                    continue
+                }
                 usage[id, default: DeviceUsage()].shards += 1
                 usage[id, default: DeviceUsage()].bytes += UInt64(block.shardPayloadBytes)
             }

@@ -106,6 +106,8 @@ public struct DeviceUsage: Sendable, Hashable {
     public var shards = 0
     /// Payload of these.
     public var bytes: UInt64 = 0
+    /// Shards on it that were found damaged, and are not made again yet.
+    public var damagedShards = 0
 
     public init() {}
 }

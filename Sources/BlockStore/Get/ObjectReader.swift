@@ -57,6 +57,8 @@ final class ObjectReader {
         _ objects: some Sequence<ObjectVersion>, range: Range<UInt64>?, into receiver: any ObjectReceiver
     ) throws(StoreError) -> ReadReport {
         for object in objects {
+            // What has begun comes to its end first.
+            if engine.environment.shouldStop() { break }
             queue.append(.begin(object))
             do throws(StoreError) {
                 try plan(object, range ?? 0..<object.byteCount, receiver)
@@ -68,6 +70,7 @@ final class ObjectReader {
         }
         while head < queue.count { deliverNext(to: receiver) }
         engine.remember(Array(guilty))
+        try engine.environment.checkStop("go on reading")
         report.damaged = Set(guilty.map { "shard \($0.row.name) of block \($0.name): \($0.problem)" }).sorted()
         return report
     }
@@ -79,6 +82,7 @@ final class ObjectReader {
         guard !range.isEmpty else { return }
         var manifest = ManifestReader(object.manifest, chunks)
         while manifest.offset < range.upperBound, let entry = try manifest.next(beyond: range.lowerBound) {
+            try engine.environment.checkStop("go on reading \(object.key)")
             guard entry.byteCount <= UInt64(Limits.plainChunkBytes) else {
                 throw StoreError(.corrupt, "read \(object.key)", detail: "its manifest names a chunk that is too long")
             }

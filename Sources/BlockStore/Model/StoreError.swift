@@ -36,6 +36,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case conditionFailed
         /// The input ended early, changed while it was read, or its producer failed.
         case input
+        /// The caller asked to stop (`StoreEnvironment.shouldStop`): what was acknowledged stays.
+        case interrupted
     }
 
     public let code: Code
@@ -62,11 +64,13 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         self.advice = advice
     }
 
-    public var description: String {
+    public var description: String { summary + (advice.map { "; \($0)" } ?? "") }
+
+    /// The description without the advice.
+    public var summary: String {
         let place = place.map { " at \($0)" } ?? ""
         let detail = detail.isEmpty ? "" : ": \(detail)"
         let cause = cause.map { ": \($0)" } ?? ""
-        let advice = advice.map { "; \($0)" } ?? ""
-        return "cannot \(operation)\(place)\(detail)\(cause)\(advice)"
+        return "cannot \(operation)\(place)\(detail)\(cause)"
     }
 }

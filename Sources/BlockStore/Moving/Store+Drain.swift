@@ -177,6 +177,7 @@ extension Store {
         var last: BlockName?
         let total = try Int(engine.index.totals().blocks)
         while true {
+            try environment.checkStop("go on reading back")
             // Read anew after each turn.
             let engine = self.engine
             let page = try engine.index.blocks(after: last, limit: 64)

@@ -29,6 +29,7 @@ extension Store {
         var last: BlockName?
         try startTenure().ensureEpoch()
         while true {
+            try environment.checkStop("go on with \(phase)")
             let engine = self.engine
             let batch = try nextMoves(goal, after: last, limit: engine.environment.executor.width + 1)
             last = batch.last

@@ -62,6 +62,10 @@ public final class WriteSession {
     /// Versions that the open commit purges.
     var purged: [Key: Set<RecordIdentity>] = [:]
     var report = WriteReport()
+    /// What the session did so far. Of it only `acknowledged` is durable before `finish` returns.
+    public var soFar: WriteReport { report }
+    /// What the session did up to its last commit: it stays, whatever becomes of the rest.
+    public private(set) var acknowledged = WriteReport()
     private var owedShards = 0
     private var failure: StoreError?
     /// Opened by the first file.
@@ -112,6 +116,7 @@ public final class WriteSession {
                 batch = try turnOver(carrying: start)
                 start = 0
             }
+            try checkStop()
             let count: Int
             do throws(StoreError) {
                 count = try source.read(into: batch.input.slice(batch.filled..<batch.input.byteCount))
@@ -248,6 +253,13 @@ public final class WriteSession {
     func requireUsable() throws(StoreError) {
         if let failure { throw failure }
         precondition(!isFinished, "the session is finished")
+        try checkStop()
+    }
+
+    /// A stop ends the session: what is not committed is given up.
+    private func checkStop() throws(StoreError) {
+        guard engine.environment.shouldStop() else { return }
+        try ending { () throws(StoreError) in try engine.environment.checkStop("go on writing") }
     }
 
     /// Runs `body`; what it throws ends the session.
@@ -462,6 +474,7 @@ public final class WriteSession {
             report.shardBytes += outcome.shardBytes
             owedShards += outcome.owedShards
         }
+        acknowledged = report
         touched = [:]
         purged = [:]
     }

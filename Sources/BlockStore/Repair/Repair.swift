@@ -124,6 +124,7 @@ private struct RepairRun {
             last = end.name
             let repairer = BlockRepairer(engine)
             for block in page { queue.look(at: block, repairer) }
+            try store.environment.checkStop("look for missing shards")
             if try store.takeTurns() { try begin() }
         }
         queue.sort()
@@ -150,6 +151,8 @@ private struct RepairRun {
 
     /// Gives others their turn, and the limit its due: for longer than a moment nothing is held meanwhile.
     private mutating func pause() throws(StoreError) {
+        if store.environment.shouldStop() { finishAll() }
+        try store.environment.checkStop("go on repairing")
         let pause = limiter.pauseNanoseconds
         guard pause > 0 || store.isTurnOver else { return }
         finishAll()

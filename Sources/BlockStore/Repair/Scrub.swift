@@ -21,6 +21,8 @@ public struct ScrubReport: Sendable {
     public var lostBlocks: [BlockName] = []
     public var lostKeys: [Key] = []
     public var repair: RepairReport?
+    /// The caller asked to stop: the next scrub goes on where this one was.
+    public var isInterrupted = false
     public var seconds = 0.0
 
     public init() {}
@@ -82,6 +84,11 @@ extension Store {
         for (number, entry) in queue.entries.enumerated() {
             let pause = limiter.pauseNanoseconds
             if pause > 0 { clock.sleep(nanoseconds: pause) }
+            // What was found so far is told.
+            if environment.shouldStop() {
+                report.isInterrupted = true
+                break
+            }
             guard let block = try engine.index.block(named: entry.name) else { continue }
             limiter.spend(entry.bytes)
             let unreachable = report.unreachable
@@ -94,7 +101,7 @@ extension Store {
                     totalItems: queue.entries.count))
         }
         note()
-        if repairing {
+        if repairing, !report.isInterrupted {
             report.add(try repair(RepairOptions(bytesPerSecond: options.bytesPerSecond), progress: progress))
         } else if !report.lostBlocks.isEmpty {
             report.lostKeys = try LossFinder(engine, losing: Set(report.lostBlocks)).keys()

@@ -60,6 +60,7 @@ extension Store {
         var last: BlockName?
         repeat {
             _ = try takeTurns()
+            try environment.checkStop("go on reshaping")
             guard configuration.profile == profile else {
                 throw StoreError(
                     .locked, "reshape to \(profile)",
@@ -174,7 +175,9 @@ extension Store {
             states.append((block, outcome.isWhole ? .ready : .left))
         }
         for block in page {
-            if environment.clock.monotonicNanoseconds() &- start > options.turnNanoseconds, !states.isEmpty { break }
+            // A turn ends early for a stop: what was made is said first.
+            let isTurnOver = environment.clock.monotonicNanoseconds() &- start > options.turnNanoseconds
+            if isTurnOver || environment.shouldStop(), !states.isEmpty { break }
             guard block.columnCount == profile.dataShards, !block.isUnknown, block.profile != profile else {
                 while !under.isEmpty { try collect() }
                 let isOther = block.columnCount != profile.dataShards

@@ -39,6 +39,7 @@ extension Store {
         var report = PruneReport()
         var after: Key?
         repeat {
+            try environment.checkStop("go on pruning")
             let page = try engine.index.outlines(prefix: prefix, after: after, limit: Self.versionsInBatch)
             var doomed: [VersionOutline] = []
             for versions in page.keys {

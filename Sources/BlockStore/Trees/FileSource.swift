@@ -3,6 +3,8 @@ import Glibc
 /// A file opened by path, with the attributes it has; closed with the last reference.
 public final class FileSource: ByteSource, StampedSource {
     public let attributes: ObjectAttributes
+    /// How long the file was when it was opened; 0 for what has no length, such as a pipe.
+    public let byteCount: UInt64
     private let file: FileDescriptor
     private let source: DescriptorSource
     /// Whether stamps are to be trusted, and the size that the file system tells with them.
@@ -37,6 +39,7 @@ public final class FileSource: ByteSource, StampedSource {
         // A pipe's mode and time say nothing about what comes through it.
         attributes =
             status.st_mode & S_IFMT == S_IFREG ? ObjectAttributes(.file, status) : ObjectAttributes()
+        byteCount = status.st_mode & S_IFMT == S_IFREG ? UInt64(max(0, status.st_size)) : 0
         // Not worth a call for what the first read-ahead covers anyway.
         if status.st_size > 128 << 10 { posix_fadvise(file.number, 0, 0, POSIX_FADV_SEQUENTIAL) }
         source = DescriptorSource(file.number, place: place)

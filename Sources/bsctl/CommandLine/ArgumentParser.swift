@@ -15,13 +15,18 @@ struct ArgumentParser {
     func parse(_ arguments: [[UInt8]]) throws -> Invocation {
         let (command, rest) = try findCommand(arguments)
         var reader = WordReader(command, command.options + everywhere, rest)
-        try reader.run()
+        do {
+            try reader.run()
+        } catch let error as UsageError {
+            throw UsageError(description: error.description, next: error.next ?? "bsctl \(command.name) --help")
+        }
         guard command.operands.contains(reader.operands.count) else {
             let given = reader.operands.count
             throw UsageError(
-                description: "bsctl \(command.name): "
+                description: "\(command.name): "
                     + (given < command.operands.lowerBound ? "something is missing" : "too many operands (\(given))")
-                    + "\nusage: " + command.synopsis.joined(separator: "\n       "))
+                    + "\nusage: " + command.synopsis.joined(separator: "\n       "),
+                next: "bsctl \(command.name) --help")
         }
         return Invocation(
             command: command, values: reader.values, operands: reader.operands, trailing: reader.trailing)
@@ -91,8 +96,8 @@ struct ArgumentParser {
                     + Suggestion.text(second, names, prefix: "bsctl \(first) "))
         }
         return UsageError(
-            description: "unknown command \(first)" + Suggestion.text(first, commands.map(\.name), prefix: "bsctl ")
-                + "\nbsctl help lists the commands")
+            description: "unknown command \(first)" + Suggestion.text(first, commands.map(\.name), prefix: "bsctl "),
+            next: "bsctl help lists the commands")
     }
 }
 

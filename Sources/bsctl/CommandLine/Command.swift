@@ -1,4 +1,4 @@
-/// A command as data: the parser and the help read the same table.
+/// A command as data: the parser, the help, the manual and the completions read the same table.
 struct Command: Sendable {
     /// "device replace"
     let name: String
@@ -7,16 +7,23 @@ struct Command: Sendable {
     let options: [any AnyOption]
     /// How many operands.
     let operands: ClosedRange<Int>
+    /// What each operand is; the last one stands for all behind it.
+    let takes: [WordKind]
     /// With this option, everything behind `--` is a command to run.
     let commandOption: String?
     /// It works on a full disk: the reserve is for it.
     let freesRoom: Bool
+    /// What a person should know who reads the manual, beyond the summary.
+    let details: String
+    /// What it leaves when it is interrupted; nil where that is how it always ends.
+    let ending: Ending?
     let examples: [String]
     let run: @Sendable (Invocation) throws -> ExitCode
 
     init(
         _ name: String, _ summary: String, synopsis: [String], options: [any AnyOption] = [],
-        operands: ClosedRange<Int>, commandOption: String? = nil, freesRoom: Bool = false, examples: [String] = [],
+        operands: ClosedRange<Int>, takes: [WordKind] = [], commandOption: String? = nil, freesRoom: Bool = false,
+        details: String, ending: Ending? = .nothingChanged, examples: [String],
         run: @escaping @Sendable (Invocation) throws -> ExitCode
     ) {
         self.name = name
@@ -24,11 +31,34 @@ struct Command: Sendable {
         self.synopsis = synopsis
         self.options = options
         self.operands = operands
+        self.takes = takes
         self.commandOption = commandOption
         self.freesRoom = freesRoom
+        self.details = details
+        self.ending = ending
         self.examples = examples
         self.run = run
     }
+
+    /// What operand number `index` is, from 0; nil when there can be none.
+    func kind(ofOperand index: Int) -> WordKind? {
+        guard index < operands.upperBound else { return nil }
+        return index < takes.count ? takes[index] : takes.last
+    }
+}
+
+/// What a word of the command line is, for whoever completes it.
+enum WordKind: Sendable, Hashable {
+    /// Anything: nothing can be proposed.
+    case text
+    case key
+    /// The label of a device.
+    case device
+    case file
+    case directory
+    /// A file or a directory.
+    case path
+    case choice([String])
 }
 
 /// A command with its options and operands, read but not yet carried out.

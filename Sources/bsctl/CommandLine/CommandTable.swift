@@ -7,7 +7,14 @@ enum CommandTable {
                 "bsctl init HOME (--disks N | --device DIR[,domain=D] …) [--profile rs:4+2] [--chunk-size 64KiB] [--dry-run]"
             ],
             options: [Options.disks, Options.device, Options.profile, Options.chunkSize, Options.dryRun],
-            operands: 1...1,
+            operands: 1...1, takes: [.directory],
+            details: """
+                HOME gets the list of devices, the index and the writer lock; each device should be an empty \
+                directory on a disk of its own. The profile says how many of them may be lost; it can be changed \
+                later with bsctl reshape. With --disks the store is a sandbox: directories under HOME stand for \
+                disks, and bsctl simulate may destroy them.
+                """,
+            ending: Ending("no store was made", next: "remove what is in the directories named, or run it again"),
             examples: [
                 "bsctl init /tmp/store --disks 6",
                 "bsctl init ~/store --device /mnt/a --device /mnt/b --device /mnt/c --profile rs:2+1",
@@ -25,7 +32,14 @@ enum CommandTable {
             options: [
                 Options.recursive, Options.delete, Options.checksum, Options.length, Options.fromCommand,
                 Options.ifAbsent, Options.ifVersion, Options.putProfile, Options.minimumShards, Options.putDryRun,
-            ], operands: 1...2, commandOption: Options.fromCommand.name,
+            ], operands: 1...2, takes: [.path, .key], commandOption: Options.fromCommand.name,
+            details: """
+                Exit code 0 means that everything is on the devices, durable and redundant; 6 that it is stored \
+                and survives less than usual, because devices are out. A file keeps its mode and modification \
+                time. Content that is stored already is not stored again. With -r links are kept and not \
+                followed, what did not change makes no new version, and files whose times, size and inode are as \
+                they were are not read. Each object appears whole or not at all.
+                """,
             examples: [
                 "bsctl put report.pdf", "bsctl put -r ~/photos photos", "bsctl put -r ~/photos photos --dry-run",
                 "bsctl put --from-command db.sql -- pg_dump mydb", "bsctl put lock.txt --if-absent",
@@ -38,6 +52,14 @@ enum CommandTable {
                 "bsctl get -r PREFIX DIR [--at COMMIT|TIME]",
             ],
             options: [Options.recursive, Options.range, Options.version, Options.at], operands: 1...2,
+            takes: [.key, .path],
+            details: """
+                Every byte is compared with its digest; damaged or missing shards are rebuilt from the others on \
+                the way, and named. Nothing that exists is overwritten. A file gets its name when it is whole.
+                """,
+            ending: Ending(
+                "files that have their name are whole, nothing else was written",
+                next: "run it again for the others: what exists is not overwritten"),
             examples: [
                 "bsctl get report.pdf", "bsctl get report.pdf - | less", "bsctl get -r photos ~/restored",
                 "bsctl get -r photos ~/photos-then --at 2026-03-01T12:30",
@@ -45,19 +67,32 @@ enum CommandTable {
             run: GetCommands.get),
         Command(
             "ls", "list keys", synopsis: ["bsctl ls [PREFIX] [-l] [--versions] [--at COMMIT|TIME]"],
-            options: [Options.long, Options.versions, Options.at], operands: 0...1,
+            options: [Options.long, Options.versions, Options.at], operands: 0...1, takes: [.key],
+            details: """
+                Keys are printed in the order of their bytes, one a line. PREFIX is the beginning of a key, not \
+                a directory.
+                """,
             examples: ["bsctl ls photos/", "bsctl ls -l", "bsctl ls --at 412", "bsctl ls --at 2026-03-01T12:30:05"],
             run: ListCommands.list),
         Command(
             "stat", "tell everything about a key", synopsis: ["bsctl stat KEY [--at COMMIT|TIME]"],
-            options: [Options.at], operands: 1...1, run: ListCommands.stat),
+            options: [Options.at], operands: 1...1, takes: [.key],
+            details: """
+                Kind, size, times, mode, and all versions of KEY.
+                """,
+            examples: ["bsctl stat report.pdf", "bsctl stat report.pdf --at 2026-03-01 --json"], run: ListCommands.stat),
         Command(
             "rm", "delete keys, old versions stay; or remove one version for good",
             synopsis: [
                 "bsctl rm KEY … [--dry-run]", "bsctl rm -r PREFIX [--dry-run]", "bsctl rm KEY --version V [--dry-run]",
             ],
             options: [Options.recursive, Options.purgedVersion, Options.dryRun, Options.minimumShards],
-            operands: 1...1_000_000, freesRoom: true,
+            operands: 1...1_000_000, takes: [.key], freesRoom: true,
+            details: """
+                KEY gets a delete marker; its versions stay, and bsctl undelete brings it back, until bsctl \
+                prune lets go of them. With several keys all are deleted or none. --version removes one version \
+                for good.
+                """,
             examples: ["bsctl rm old.txt", "bsctl rm -r photos/2019 --dry-run", "bsctl rm a.txt --version 12.0"],
             run: PutCommands.remove),
         Command(
@@ -69,7 +104,11 @@ enum CommandTable {
             options: [
                 Options.recursive, Options.version, Options.at, Options.ifAbsent, Options.ifVersion, Options.dryRun,
                 Options.minimumShards,
-            ], operands: 2...2,
+            ], operands: 2...2, takes: [.key, .key],
+            details: """
+                Only a record is written: the copy rests on the blocks of the original. A DST that ends in / \
+                takes the last name of SRC.
+                """,
             examples: [
                 "bsctl cp report.pdf archive/", "bsctl cp -r photos backup/photos",
                 "bsctl cp -r photos photos-then --at 2026-03-01",
@@ -81,20 +120,34 @@ enum CommandTable {
             ],
             options: [
                 Options.recursive, Options.ifAbsent, Options.ifVersion, Options.dryRun, Options.minimumShards,
-            ], operands: 2...2,
+            ], operands: 2...2, takes: [.key, .key],
+            details: """
+                DST appears and SRC is deleted in the same commit. The versions of SRC stay under SRC.
+                """,
             examples: ["bsctl mv draft.txt final.txt --if-absent", "bsctl mv -r photos/2019 archive/2019"],
             run: CopyCommands.move),
         Command(
             "versions", "list the versions of a key, the newest first", synopsis: ["bsctl versions KEY"],
-            operands: 1...1, examples: ["bsctl versions report.pdf"], run: VersionCommands.versions),
+            operands: 1...1, takes: [.key],
+            details: """
+                A version is named COMMIT.ORDINAL, and --version of other commands takes that.
+                """,
+            examples: ["bsctl versions report.pdf"], run: VersionCommands.versions),
         Command(
             "restore", "make an older version the newest again",
             synopsis: ["bsctl restore KEY --version V [--dry-run]"],
-            options: [Options.toVersion, Options.dryRun, Options.minimumShards], operands: 1...1,
+            options: [Options.toVersion, Options.dryRun, Options.minimumShards], operands: 1...1, takes: [.key],
+            details: """
+                The version becomes the newest as a new version; the others stay. Nothing is read or written but \
+                a record.
+                """,
             examples: ["bsctl restore report.pdf --version 12.0"], run: VersionCommands.restore),
         Command(
             "undelete", "bring a deleted key back", synopsis: ["bsctl undelete KEY [--dry-run]"],
-            options: [Options.dryRun, Options.minimumShards], operands: 1...1,
+            options: [Options.dryRun, Options.minimumShards], operands: 1...1, takes: [.key],
+            details: """
+                The newest version below the delete marker becomes the newest again.
+                """,
             examples: ["bsctl undelete report.pdf"], run: VersionCommands.undelete),
         Command(
             "prune", "remove old versions for good, but those that a rule keeps; the newest of a key always stays",
@@ -102,6 +155,11 @@ enum CommandTable {
             options: [
                 Options.keepLast, Options.keepWithin, Options.prefix, Options.dryRun, Options.minimumShards,
             ], operands: 0...0, freesRoom: true,
+            details: """
+                At least one rule is needed, and what any rule keeps stays. The room comes back with bsctl \
+                collect. A delete marker goes when nothing it hides is kept.
+                """,
+            ending: .goesOn,
             examples: [
                 "bsctl prune --keep-last 5 --keep-within 30d", "bsctl prune --keep-within 2w --prefix logs/ --dry-run",
             ],
@@ -110,33 +168,72 @@ enum CommandTable {
             "changes", "every put, delete and purge in the order of commits, as JSON lines",
             synopsis: ["bsctl changes [--since SEQ] [--follow]"], options: [Options.since, Options.follow],
             operands: 0...0,
-            examples: ["bsctl changes", "bsctl changes --since 412.3 --follow"], run: ChangeCommands.changes),
+            details: """
+                Each line is an object with seq, change (put, delete or purge) and key. Go on from any seq with \
+                --since. Exit code 3 when some of what lies between is not known any more.
+                """,
+            ending: nil, examples: ["bsctl changes", "bsctl changes --since 412.3 --follow"],
+            run: ChangeCommands.changes),
         Command(
-            "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status"],
-            operands: 0...0, run: StatusCommands.status),
+            "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status [--watch]"],
+            options: [Options.watch],
+            operands: 0...0,
+            details: """
+                Tells whether all data is safe now, what may still fail, what is owed and since when that is \
+                known, and the command to run next. Exit code 0: all is well; 6: something is owed or out of \
+                service; 4: data is lost. With --watch it is drawn again and again until q or Ctrl-C.
+                """,
+            examples: [
+                "bsctl status", "bsctl status --watch", "bsctl status --quiet || mail -s \"store\" root < /dev/null",
+            ], run: StatusCommands.status),
         Command(
             "device ls", "list the devices, what they hold and how much room they have", synopsis: ["bsctl device ls"],
-            operands: 0...0, run: DeviceCommands.list),
+            operands: 0...0,
+            details: """
+                One line a device. Exit code 6 when one is out of service.
+                """,
+            examples: ["bsctl device ls", "bsctl device ls --json"], run: DeviceCommands.list),
         Command(
             "device add",
             "put an empty directory into service and move its share of the shards there; run again, it goes on",
             synopsis: ["bsctl device add DIR [--label L] [--domain D] [--weight W] [--dry-run]"],
             options: [Options.label, Options.domain, Options.weight, Options.dryRun], operands: 1...1,
+            takes: [.directory],
+            details: """
+                Its share of the shards, by weight, moves onto it, and nothing else moves anywhere. Others read \
+                and write meanwhile.
+                """,
+            ending: .goesOn,
             examples: [
                 "bsctl device add /mnt/e --dry-run", "bsctl device add /mnt/e --domain host-3",
             ], run: DeviceCommands.add),
         Command(
             "device drain", "move everything off a device, so that it can be pulled; run again, it goes on",
             synopsis: ["bsctl device drain DEVICE [--dry-run]", "bsctl device drain DEVICE --cancel [--dry-run]"],
-            options: [Options.dryRun, Options.cancel], operands: 1...1,
-            examples: ["bsctl device drain disk-2 --dry-run", "bsctl device drain disk-2"], run: DeviceCommands.drain),
+            options: [Options.dryRun, Options.cancel], operands: 1...1, takes: [.device],
+            details: """
+                Its shards move to the others; afterwards a separate look at all others tells whether it is safe \
+                to pull. A device that is gone is drained from the shards of the others. Others read and write \
+                meanwhile.
+                """,
+            ending: .goesOn, examples: ["bsctl device drain disk-2 --dry-run", "bsctl device drain disk-2"],
+            run: DeviceCommands.drain),
         Command(
             "device remove", "forget a device for good that was drained, or is gone and not needed",
             synopsis: ["bsctl device remove DEVICE [--dry-run]"], options: [Options.dryRun], operands: 1...1,
+            takes: [.device],
+            details: """
+                Refused while anything on it is needed. If it ever returns it is left alone.
+                """,
             examples: ["bsctl device remove disk-2"], run: DeviceCommands.remove),
         Command(
             "device replace", "put an empty directory in the place of a lost device",
             synopsis: ["bsctl device replace OLD [DIR] [--dry-run]"], options: [Options.dryRun], operands: 1...2,
+            takes: [.device, .directory],
+            details: """
+                DIR, or the place where the device was, takes over its part; then bsctl repair makes the shards \
+                again that were on it.
+                """,
             examples: [
                 "bsctl device replace disk-2", "bsctl device replace disk-2 /mnt/new --dry-run",
                 "bsctl device replace disk-2 /mnt/new",
@@ -145,22 +242,39 @@ enum CommandTable {
         Command(
             "device relabel", "give a device another label",
             synopsis: ["bsctl device relabel DEVICE LABEL [--dry-run]"], options: [Options.dryRun], operands: 2...2,
+            takes: [.device, .text],
+            details: """
+                Labels are for people and for the words of commands; nothing moves.
+                """,
             examples: ["bsctl device relabel disk-2 shelf-1-bay-2"], run: DeviceCommands.relabel),
         Command(
             "device set", "change a device's failure domain or weight, for shards written from now on",
             synopsis: ["bsctl device set DEVICE [--domain D] [--weight W] [--dry-run]"],
-            options: [Options.domain, Options.weight, Options.dryRun], operands: 1...1,
+            options: [Options.domain, Options.weight, Options.dryRun], operands: 1...1, takes: [.device],
+            details: """
+                What is stored stays where it is.
+                """,
             examples: ["bsctl device set disk-2 --domain host-1", "bsctl device set disk-2 --weight 4000"],
             run: DeviceCommands.set),
         Command(
             "repair", "make lost and damaged shards again, the most endangered blocks first",
             synopsis: ["bsctl repair [--rate SIZE] [--dry-run]"], options: [Options.rate, Options.dryRun],
-            operands: 0...0, examples: ["bsctl repair --dry-run", "bsctl repair --rate 50MB"],
+            operands: 0...0,
+            details: """
+                Reads the fewest shards the code allows, checks what it makes by the digests, writes it and \
+                reads it back. Others write in between. With nothing to do it only looks for each shard.
+                """,
+            ending: .goesOn, examples: ["bsctl repair --dry-run", "bsctl repair --rate 50MB"],
             run: RepairCommands.repair),
         Command(
             "reshape", "change how what is there is coded, while it is read; or finish what was interrupted",
             synopsis: ["bsctl reshape [--profile P] [--dry-run]"], options: [Options.newProfile, Options.dryRun],
             operands: 0...0,
+            details: """
+                Parity is added or taken away in place; with another number of data shards what blocks hold \
+                moves into new ones. Everything reads meanwhile, others write in between.
+                """,
+            ending: .goesOn,
             examples: [
                 "bsctl reshape --profile rs:4+3 --dry-run", "bsctl reshape --profile lrc:12+2+2", "bsctl reshape",
             ], run: ReshapeCommands.reshape),
@@ -168,22 +282,43 @@ enum CommandTable {
             "scrub", "read and check every byte of every shard, what waits longest first",
             synopsis: ["bsctl scrub [--older-than TIME] [--rate SIZE] [--repair] [--dry-run]"],
             options: [Options.olderThan, Options.rate, Options.repair, Options.dryRun], operands: 0...0,
-            examples: ["bsctl scrub", "bsctl scrub --older-than 30d --rate 50MB --repair"], run: RepairCommands.scrub),
+            details: """
+                Takes no lock. What is found damaged is remembered for bsctl repair; --repair does both. Run \
+                each week with --older-than 20d it reads everything within four.
+                """,
+            ending: .goesOn, examples: ["bsctl scrub", "bsctl scrub --older-than 30d --rate 50MB --repair"],
+            run: RepairCommands.scrub),
         Command(
             "collect", "free what no version needs, and merge small blocks",
             synopsis: ["bsctl collect [--full] [--max-bytes SIZE] [--dry-run]"],
             options: [Options.full, Options.maximumBytes, Options.dryRun], operands: 0...0, freesRoom: true,
+            details: """
+                Blocks with little in them that any version needs are copied to new ones and retired. Others \
+                read and write in between.
+                """,
+            ending: .goesOn,
             examples: ["bsctl collect --dry-run", "bsctl collect --max-bytes 10GiB", "bsctl collect --full"],
             run: CollectCommands.collect),
         Command(
             "index rebuild", "make the index again from the shards alone",
             synopsis: ["bsctl index rebuild [--dry-run]"], options: [Options.dryRun], operands: 0...0,
-            run: RepairCommands.rebuildIndex),
+            details: """
+                The index is a cache: it is deleted and made from the tables that every shard carries. The \
+                listing is the same afterwards.
+                """,
+            ending: Ending("no data is touched by it", next: "the next command makes the index again"),
+            examples: ["bsctl index rebuild", "bsctl index rebuild --dry-run"], run: RepairCommands.rebuildIndex),
         Command(
             "recover",
             "bring a lost home back from the devices, say where devices are now, or give up commits in doubt",
             synopsis: ["bsctl recover [HOME] --device DIR … [--dry-run]", "bsctl recover --abandon [--dry-run]"],
-            options: [Options.foundDevice, Options.abandon, Options.dryRun], operands: 0...1,
+            options: [Options.foundDevice, Options.abandon, Options.dryRun], operands: 0...1, takes: [.directory],
+            details: """
+                With --device: HOME is made from what the devices say, or learns where they are now. With \
+                --abandon: commits whose shards cannot be had, which bsctl status lists as in doubt, are given \
+                up for good, so that writing goes on.
+                """,
+            ending: .goesOn,
             examples: [
                 "bsctl recover ~/store --device /mnt/a/bs --device /mnt/b/bs", "bsctl recover --device /mnt/new/bs",
             ],
@@ -193,7 +328,12 @@ enum CommandTable {
             synopsis: ["bsctl simulate disk-loss (DEVICE … | --count N) [--seed S] [--force] [--dry-run]"],
             options: [
                 Options.lossCount, Options.seed, Options.force, Options.destroyRealData, Options.dryRun,
-            ], operands: 0...1024,
+            ], operands: 0...1024, takes: [.device],
+            details: """
+                Refused beyond what the store survives, unless --force is given, and in a store that is no \
+                sandbox.
+                """,
+            ending: Ending("devices destroyed until now stay destroyed"),
             examples: ["bsctl simulate disk-loss --count 2", "bsctl simulate disk-loss disk-1 disk-4"],
             run: SimulateCommands.diskLoss),
         Command(
@@ -201,34 +341,79 @@ enum CommandTable {
             synopsis: ["bsctl simulate bit-rot --count N [--seed S] [--force] [--dry-run]"],
             options: [Options.bitCount, Options.seed, Options.force, Options.destroyRealData, Options.dryRun],
             operands: 0...0,
+            details: """
+                As disks do in the course of years. Refused beyond what the store survives, unless --force is \
+                given.
+                """,
             examples: ["bsctl simulate bit-rot --count 3 --seed 7"], run: SimulateCommands.bitRot),
         Command(
             "bench encode", "measure erasure coding against the bare ISA-L loop",
             synopsis: ["bsctl bench encode [--profile P] [--size BYTES] [--threads N]"],
             options: [Options.profile, Options.size, Options.threads], operands: 0...0,
+            details: """
+                Nothing is stored.
+                """,
+            examples: ["bsctl bench encode --profile rs:6+3", "bsctl bench encode --threads 2"],
             run: BenchCommands.encode),
         Command(
             "bench rebuild", "measure making one lost shard again against the bare ISA-L loop",
             synopsis: ["bsctl bench rebuild [--profile P] [--size BYTES] [--threads N]"],
             options: [Options.profile, Options.size, Options.threads], operands: 0...0,
-            run: BenchCommands.rebuild),
+            details: """
+                Nothing is stored.
+                """,
+            examples: ["bsctl bench rebuild --profile lrc:6+2+2"], run: BenchCommands.rebuild),
         Command(
             "bench chunk", "measure cutting against reading the memory once",
             synopsis: [
                 "bsctl bench chunk [FILE] [--average SIZE] [--size BYTES] [--threads N]",
                 "bsctl bench chunk FILE --cuts [--average SIZE]",
             ],
-            options: [Options.average, Options.size, Options.threads, Options.cuts], operands: 0...1,
+            options: [Options.average, Options.size, Options.threads, Options.cuts], operands: 0...1, takes: [.file],
+            details: """
+                Nothing is stored.
+                """,
+            examples: ["bsctl bench chunk --average 16KiB", "bsctl bench chunk disk.img --cuts"],
             run: BenchCommands.chunk),
         Command(
             "bench digest", "measure SHA-256 chunk by chunk against one digest of everything",
             synopsis: ["bsctl bench digest [FILE] [--average SIZE] [--size BYTES] [--threads N]"],
-            options: [Options.average, Options.size, Options.threads], operands: 0...1,
-            run: BenchCommands.digest),
+            options: [Options.average, Options.size, Options.threads], operands: 0...1, takes: [.file],
+            details: """
+                Nothing is stored.
+                """,
+            examples: ["bsctl bench digest", "bsctl bench digest disk.img"], run: BenchCommands.digest),
         Command(
             "bench compress", "measure LZ4 both ways against the bare calls",
             synopsis: ["bsctl bench compress [FILE] [--average SIZE] [--size BYTES] [--threads N]"],
-            options: [Options.average, Options.size, Options.threads], operands: 0...1,
-            run: BenchCommands.compress),
+            options: [Options.average, Options.size, Options.threads], operands: 0...1, takes: [.file],
+            details: """
+                Nothing is stored.
+                """,
+            examples: ["bsctl bench compress", "bsctl bench compress disk.img"], run: BenchCommands.compress),
+        Command(
+            "completions", "print a script that completes commands, options, keys and devices in your shell",
+            synopsis: [
+                "bsctl completions bash|zsh|fish", "bsctl completions keys [PREFIX]", "bsctl completions devices",
+            ],
+            operands: 1...2, takes: [.choice(CompletionCommands.subjects), .key],
+            details: """
+                The package installs the scripts; without it, put them where the examples do. The last two forms \
+                are what the scripts ask: at most 200 answers, one a line, and none when the store cannot say \
+                within two seconds.
+                """,
+            examples: [
+                "bsctl completions bash > ~/.local/share/bash-completion/completions/bsctl",
+                "bsctl completions zsh > ~/.zfunc/_bsctl",
+                "bsctl completions fish > ~/.config/fish/completions/bsctl.fish",
+            ], run: CompletionCommands.completions),
+        Command(
+            "manual", "write the manual pages into a directory", synopsis: ["bsctl manual DIR"], operands: 1...1,
+            takes: [.directory],
+            details: """
+                bsctl.1, and bsctl-COMMAND.1 for each command: man -l DIR/bsctl.1 shows one. Files of these \
+                names are replaced.
+                """,
+            examples: ["bsctl manual ~/.local/share/man/man1"], run: ManualCommands.manual),
     ]
 }

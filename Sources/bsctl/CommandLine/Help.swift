@@ -8,9 +8,11 @@ enum Help {
         lines += Table.lines(commands.map { ["  " + $0.name, $0.summary] })
         lines += ["", "everywhere:"] + options(everywhere)
         lines += [
-            "", "exit codes: 0 done; 1 failed; 2 wrong usage; 3 no such key, version, device or store; 4 data lost;",
-            "5 store busy; 6 done, but damage was found or redundancy is owed; 7 refused by --if-absent or --if-version.",
-            "",
+            "", "exit codes:",
+        ]
+        lines += Table.lines(ExitCode.meanings.map { ["  \($0.code.rawValue)", $0.meaning] })
+        lines += [
+            "  ended by a signal: 128 + its number", "",
             "bsctl COMMAND --help tells more.",
         ]
         return lines.joined(separator: "\n")
@@ -19,6 +21,7 @@ enum Help {
     static func page(_ command: Command, _ everywhere: [any AnyOption]) -> String {
         var lines = ["bsctl \(command.name): \(command.summary)", "", "usage:"]
         lines += command.synopsis.map { "  \($0)" }
+        lines += [""] + Text.wrapped(command.details, columns: 100)
         if !command.options.isEmpty { lines += ["", "options:"] + options(command.options) }
         lines += ["", "everywhere:"] + options(everywhere)
         if !command.examples.isEmpty { lines += ["", "examples:"] + command.examples.map { "  \($0)" } }

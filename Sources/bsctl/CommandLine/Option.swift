@@ -7,6 +7,8 @@ protocol AnyOption: Sendable {
     var valueName: String? { get }
     var help: String { get }
     var isRepeatable: Bool { get }
+    /// What the value is, for completions.
+    var kind: WordKind { get }
 
     /// Reads the value; `true` for a switch. Throws a `UsageError` that says what was expected.
     func read(_ bytes: [UInt8]) throws(UsageError) -> any Sendable
@@ -20,6 +22,8 @@ struct Option<Value: Sendable>: AnyOption {
     let help: String
     let isRepeatable: Bool
     private let type: ValueType<Value>
+
+    var kind: WordKind { type.kind }
 
     init(
         _ name: String, short: Character? = nil, _ valueName: String, _ type: ValueType<Value>,

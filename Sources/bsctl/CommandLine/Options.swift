@@ -1,9 +1,10 @@
 /// Every option there is, with the type of its value.
 enum Options {
-    static let store = Option("store", short: "s", "HOME", .text, "the store's home (else $BSCTL_STORE, else here)")
+    static let store = Option(
+        "store", short: "s", "HOME", .directory, "the store's home (else $BSCTL_STORE, else here)")
     static let lockWait = Option("lock-wait", "SECONDS", .seconds, "how long to wait for another writer (60)")
     static let json = Option("json", "one JSON document on standard output")
-    static let quiet = Option("quiet", short: "q", "no progress and no reports")
+    static let quiet = Option("quiet", short: "q", "no progress and no reports: the exit code says it")
 
     static let everywhere: [any AnyOption] = [store, lockWait, json, quiet]
 
@@ -16,7 +17,7 @@ enum Options {
         "device", "DIR[,domain=D][,label=L][,weight=W]", .newDevice, isRepeatable: true,
         "an empty directory on a disk of its own; devices of one failure domain fail together (each is one of its own)")
     static let foundDevice = Option(
-        "device", "DIR", .text, isRepeatable: true,
+        "device", "DIR", .directory, isRepeatable: true,
         "a device of the store; the others are looked for where they were last")
     static let label = Option("label", "L", .text, "what it is called (disk-N)")
     static let domain = Option("domain", "D", .text, "what fails as one with it, such as a host (none but itself)")
@@ -68,6 +69,7 @@ enum Options {
 
     static let long = Option("long", short: "l", "with kind, version, size and time")
     static let versions = Option("versions", "old versions and delete markers too")
+    static let watch = Option("watch", "draw it again every other second, until q or Ctrl-C")
     static let dryRun = Option("dry-run", "only say what would be done")
     static let putDryRun = Option(
         "dry-run", "read everything, and only say what would be stored; CMD does run, and a pipe is read to its end")

@@ -3,18 +3,23 @@ import Erasure
 
 /// How the value of an option is read. Errors say what was expected, and what may have been meant.
 struct ValueType<Value: Sendable>: Sendable {
+    let kind: WordKind
     let read: @Sendable ([UInt8]) throws(UsageError) -> Value
 
-    init(_ read: @escaping @Sendable ([UInt8]) throws(UsageError) -> Value) { self.read = read }
+    init(_ kind: WordKind = .text, _ read: @escaping @Sendable ([UInt8]) throws(UsageError) -> Value) {
+        self.kind = kind
+        self.read = read
+    }
 }
 
 extension ValueType<String> {
     static var text: Self { ValueType { bytes throws(UsageError) in try utf8(bytes) } }
+    static var directory: Self { ValueType(.directory) { bytes throws(UsageError) in try utf8(bytes) } }
 }
 
 extension ValueType<[UInt8]> {
     /// Part of a key: any bytes.
-    static var bytes: Self { ValueType { bytes in bytes } }
+    static var bytes: Self { ValueType(.key) { bytes in bytes } }
 }
 
 extension ValueType<Duration> {
@@ -35,7 +40,7 @@ extension ValueType<Duration> {
 extension ValueType<NewDevice> {
     /// "DIR", "DIR,domain=host-a,label=fast-1,weight=2000".
     static var newDevice: Self {
-        ValueType { bytes throws(UsageError) in
+        ValueType(.directory) { bytes throws(UsageError) in
             var device = NewDevice(path: try utf8(bytes))
             // From the end: a path may hold commas itself.
             while let comma = device.path.lastIndex(of: ",") {
@@ -128,16 +133,20 @@ extension ValueType<Double> {
 }
 
 extension ValueType<Profile> {
+    /// What is proposed; others are possible.
+    private static var usual: [String] {
+        [
+            "rs:2+1", "rs:4+2", "rs:6+3", "rs:8+3", "rs:8+4", "rs:10+4", "rs:17+3", "lrc:6+2+2", "lrc:8+2+2",
+            "lrc:10+2+2", "lrc:12+2+2",
+        ]
+    }
+
     static var profile: Self {
-        ValueType { bytes throws(UsageError) in
+        ValueType(.choice(usual)) { bytes throws(UsageError) in
             let text = try utf8(bytes)
             do throws(ProfileError) {
                 return try Profile(text)
             } catch {
-                let usual = [
-                    "rs:2+1", "rs:4+2", "rs:6+3", "rs:8+3", "rs:8+4", "rs:10+4", "rs:17+3", "lrc:6+2+2", "lrc:8+2+2",
-                    "lrc:10+2+2", "lrc:12+2+2",
-                ]
                 throw UsageError(description: error.description + Suggestion.text(text, usual, prefix: ""))
             }
         }

@@ -39,6 +39,7 @@ final class ChildProcess: ByteSource {
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
         guard !isReaped else { return 0 }
+        try Interruption.waitForInput(output)
         let count = try DescriptorSource(output, place: "the output of \(name)").read(into: buffer)
         if count > 0 { return count }
         close(output)
@@ -66,7 +67,11 @@ final class ChildProcess: ByteSource {
         sigemptyset(&signals)
         sigaddset(&signals, SIGPIPE)
         posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        // And blocks those that `Interruption` takes.
+        var blocked = sigset_t()
+        sigemptyset(&blocked)
+        posix_spawnattr_setsigmask(&attributes, &blocked)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { word in
             strdup(word.map { CChar(bitPattern: $0) } + [0])
         }

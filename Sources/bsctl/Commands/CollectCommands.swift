@@ -47,7 +47,7 @@ enum CollectCommands {
                 JSON.object([
                     ("checkedBlocks", .integer(report.checkedBlocks)),
                     ("retiredBlocks", .integer(report.retiredBlocks)),
-                    ("copiedBytes", .unsigned(report.copiedBytes)), ("freedBytes", .number(Double(report.freedBytes))),
+                    ("copiedBytes", .unsigned(report.copiedBytes)), ("freedBytes", .integer(Int(report.freedBytes))),
                     ("removedShards", .integer(report.removedShards)),
                     ("removedStrays", .integer(report.removedStrays)),
                     (

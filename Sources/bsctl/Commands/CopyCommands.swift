@@ -83,6 +83,7 @@ enum CopyCommands {
 
     private static func tell(_ copies: [TreeCopy], isMove: Bool, _ invocation: Invocation) {
         guard invocation.has(Options.json) else {
+            if invocation.has(Options.quiet) { return }
             for copy in copies {
                 Terminal.print("would \(isMove ? "move" : "copy") ", copy.source.key, " to ", copy.target)
             }

@@ -258,7 +258,8 @@ enum DeviceCommands {
             ("domain", .string(device.domain)), ("weight", .integer(Int(device.weight))),
             ("path", .optional(device.path)), ("state", .string(StatusText.word(device))), ("reason", reason),
             ("inService", .bool(device.state.isInService)), ("draining", .bool(device.isDraining)),
-            ("shards", .integer(usage.shards)), ("shardBytes", .unsigned(usage.bytes)),
+            ("shards", .integer(usage.shards)), ("damagedShards", .integer(usage.damagedShards)),
+            ("shardBytes", .unsigned(usage.bytes)),
             ("totalBytes", device.space.map { .unsigned($0.totalBytes) } ?? .null),
             ("freeBytes", device.space.map { .unsigned($0.freeBytes) } ?? .null),
         ]

@@ -8,9 +8,13 @@ enum GetCommands {
         if invocation.has(Options.recursive) { return try getTree(invocation) }
         let key = try invocation.key(0)
         let target = invocation.operands.count == 2 ? invocation.operands[1] : try defaultTarget(key)
-        return try Opening.withStore(invocation, .read) { store in
+        // A part of a file may have to be taken back; for a reader that does not read nothing is waited for.
+        return try Opening.withStore(invocation, .read, endsAtOnce: target == standardOutput) { store in
             let object = try find(key, invocation, store)
-            let progress = ByteProgress(invocation)
+            let progress = ByteProgress(invocation, "reading")
+            defer { progress.line.clear() }
+            progress.totalBytes =
+                invocation[Options.range].map { $0.upperBound - $0.lowerBound &+ 1 } ?? object.byteCount
             let report: ReadReport
             do {
                 report = try read(object, from: store, range: invocation[Options.range], to: target, progress)
@@ -74,24 +78,44 @@ enum GetCommands {
         guard invocation.operands.count == 2 else { throw UsageError(description: "usage: bsctl get -r PREFIX DIR") }
         try invocation.refuse(Options.range, Options.version, with: "goes with one KEY")
         let prefix = try invocation.key(0)
-        return try Opening.withStore(invocation, .read) { store in
-            let progress = ByteProgress(invocation)
+        return try Opening.withStore(invocation, .read, endsAtOnce: false) { store in
+            let progress = ByteProgress(invocation, "reading")
+            defer { progress.line.clear() }
+            if progress.line.isShown { progress.totalBytes = try totalBytes(prefix, invocation, store) }
             let report = try store.getTree(
                 prefix, to: invocation.operands[1], at: invocation[Options.at], onBytes: { progress.add($0) })
             progress.line.clear()
-            for failure in report.failures { Terminal.error("", failure.key, ": \(failure.error)") }
+            for failure in report.failures {
+                Terminal.error("", failure.key, ": \(Complaint(failure.error).head)")
+            }
+            let partial =
+                report.failures.isEmpty
+                ? nil
+                : Complaint(
+                    report.failures.contains { $0.error.code == .lost } ? ErrorKind(.lost) : .partial,
+                    "\(Count.text(report.failures.count, "object")) could not be restored; the others are")
+            if let partial { Terminal.error(partial) }
             warn(report.read)
             let seconds = progress.line.seconds
             if invocation.has(Options.json) {
-                Terminal.print(JSON.object(fields(report.read, seconds, report.failures)))
+                Terminal.print(
+                    JSON.object(fields(report.read, seconds, report.failures) + (partial?.fields ?? [])))
             } else if !invocation.has(Options.quiet) {
                 Terminal.print(
                     "\(Count.text(report.read.objects, "object")), \(Size.text(report.read.bytes)); \(Size.decimals(seconds, 1)) s, "
                         + Size.rate(report.read.bytes, seconds: seconds))
             }
-            if report.failures.contains(where: { $0.error.code == .lost }) { return .lost }
-            return report.failures.isEmpty ? .done : .failed
+            return partial?.kind.exit ?? .done
         }
+    }
+
+    /// A walk over the index, for the time that is left.
+    private static func totalBytes(_ prefix: Key, _ invocation: Invocation, _ store: Store) throws -> UInt64 {
+        var total: UInt64 = 0
+        try store.forEachObject(under: Paths.withoutSlash(prefix.bytes), at: invocation[Options.at]) {
+            total &+= $0.byteCount
+        }
+        return total
     }
 
     private static func fields(

@@ -73,7 +73,7 @@ enum MoveText {
     }
 
     static func tellErrors(_ report: MoveReport, again command: String) -> ExitCode {
-        for error in report.errors { Terminal.error(error) }
+        for error in report.errors { Terminal.warning(error) }
         if report.failedShards == 0 { return .done }
         Terminal.warning("\(Count.text(report.failedShards, "shard")) did not move; next: \(command)")
         return .degraded

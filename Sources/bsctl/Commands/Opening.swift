@@ -10,7 +10,7 @@ enum Opening {
     static func environment(home: any Home) -> StoreEnvironment {
         StoreEnvironment(
             home: home, devices: DirectoryProvider(), clock: SystemClock(), random: SystemRandom(),
-            executor: ThreadedExecutor())
+            executor: ThreadedExecutor(), shouldStop: { Interruption.signal != nil })
     }
 
     static func options(_ invocation: Invocation) -> Store.Options {
@@ -19,23 +19,33 @@ enum Opening {
         options.minimumShards = invocation[Options.minimumShards]
         options.freesRoom = invocation.command.freesRoom
         if !invocation.has(Options.quiet) {
-            options.onWait = { Terminal.warning("waiting for \($0)") }
+            let seconds = Size.decimals(options.lockWaitSeconds, 0)
+            options.onWait = { holder in
+                Terminal.warning("waiting for \(holder), which has the writer lock; at most \(seconds) s")
+            }
         }
         return options
     }
 
     /// Opens, runs `body`, closes. What opening found is told on standard error.
+    ///
+    /// - Parameter endsAtOnce: whether a signal may end `body` anywhere; where it only reads, unless it says otherwise.
     static func withStore(
-        _ invocation: Invocation, _ access: Store.Access, tellsNotices: Bool = true,
+        _ invocation: Invocation, _ access: Store.Access, tellsNotices: Bool = true, endsAtOnce: Bool? = nil,
         _ body: (Store) throws -> ExitCode
     ) throws -> ExitCode {
         let progress = ProgressLine(invocation)
+        defer { progress.clear() }
         let store = try Store.open(
             try environment(invocation), access: access, options: options(invocation), progress: progress.handler)
         progress.clear()
-        defer { store.close() }
-        if tellsNotices { for notice in store.notices { Terminal.warning(notice) } }
-        return try body(store)
+        // To the end of closing: what is acknowledged is told.
+        return try Interruption.cooperate(unless: endsAtOnce ?? (access == .read)) {
+            defer { store.close() }
+            if access == .write { Noticed.note(devices: store.devices, invocation) }
+            if tellsNotices { for notice in store.notices { Terminal.warning(notice) } }
+            return try body(store)
+        }
     }
 
     static func home(_ invocation: Invocation) throws -> String {

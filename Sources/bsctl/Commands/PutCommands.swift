@@ -15,7 +15,7 @@ enum PutCommands {
             guard invocation.operands.count == 2 else { throw UsageError(description: "bsctl put - needs a KEY") }
             key = try invocation.key(1)
             return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
-                let input = DescriptorSource(0, place: "standard input")
+                let input = WaitingSource(DescriptorSource(0, place: "standard input"), descriptor: 0)
                 try session.put(
                     key, from: ProgressSource(input, progress), declaredBytes: declared, condition: condition)
                 return TreePutReport()
@@ -25,6 +25,7 @@ enum PutCommands {
         // Before the store is opened: a file that is not there needs no waiting for a lock.
         let source = try FileSource(path: file)
         return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
+            progress.totalBytes = source.byteCount
             source.onBytes = { progress.add($0) }
             try session.put(
                 key, file: source, declaredBytes: declared, condition: condition,
@@ -108,7 +109,7 @@ enum PutCommands {
     private static func tellWouldRemove(_ keys: [Key], _ invocation: Invocation) -> ExitCode {
         if invocation.has(Options.json) {
             Terminal.print(JSON.object([("wouldRemove", JSON.keys(keys))]))
-        } else {
+        } else if !invocation.has(Options.quiet) {
             for key in keys { Terminal.print("would delete ", key) }
         }
         return .done
@@ -123,20 +124,41 @@ enum PutCommands {
     ) throws -> ExitCode {
         let isDryRun = invocation.has(Options.dryRun)
         return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in
-            let progress = ByteProgress(invocation)
+            let progress = ByteProgress(invocation, isDryRun ? "reading" : "storing")
+            defer { progress.line.clear() }
             let session =
                 try isDryRun ? store.startDryRun(profile: profile) : store.startWriting(profile: profile)
+            progress.more = { [unowned progress] in
+                let report = session.soFar
+                let bytes = max(progress.bytes, report.logicalBytes)
+                return (
+                    report.objects + report.unchanged,
+                    report.storedBytes > 0 ? Size.ratio(bytes, report.storedBytes) : nil
+                )
+            }
             let tree: TreePutReport
+            let report: WriteReport
             do {
                 tree = try body(store, session, progress)
+                report = try session.finish()
             } catch {
                 session.cancel()
-                throw error
+                guard Interruption.signal != nil, let error = error as? StoreError else { throw error }
+                throw [.interrupted, .input].contains(error.code) ? ending(session.acknowledged) : error
             }
-            let report = try session.finish()
             progress.line.clear()
+            if report.debt != nil, !isDryRun { Noticed.noteDebt(invocation) }
             return WriteOutput.tell(report, tree, seconds: progress.line.seconds, invocation)
         }
+    }
+
+    /// What an interrupted write leaves.
+    private static func ending(_ report: WriteReport) -> Ending {
+        guard report.commits > 0 else { return Ending("nothing was stored or removed, everything is as it was") }
+        let count = report.objects + report.copied + report.removed + report.purged
+        return Ending(
+            "\(Count.text(count, "change")) acknowledged until now \(count == 1 ? "stays" : "stay"), the rest was not made",
+            next: "run it again for the rest: what is stored is not stored twice")
     }
 
     /// For a --dry-run that names what it would change: `body` does so with a session that writes nothing, which refuses what

@@ -24,13 +24,13 @@ enum RepairCommands {
         let progress = ProgressLine(invocation)
         var report = ScrubReport()
         var told: [String] = []
-        _ = try Opening.withStore(invocation, .read) { store in
+        _ = try Opening.withStore(invocation, .read, endsAtOnce: false) { store in
             told = store.notices
             report = try store.scrub(scrubOptions(invocation), progress: progress.handler)
             return .done
         }
         // Nobody who writes waits for the reading.
-        if invocation.has(Options.repair) {
+        if invocation.has(Options.repair), !report.isInterrupted {
             _ = try Opening.withStore(invocation, .write, tellsNotices: false) { store in
                 for notice in store.notices where !told.contains(notice) { Terminal.warning(notice) }
                 report.add(try store.repair(options(invocation), progress: progress.handler))
@@ -38,7 +38,12 @@ enum RepairCommands {
             }
         }
         progress.clear()
-        return tell(report, invocation)
+        let code = tell(report, invocation)
+        guard !report.isInterrupted else {
+            throw Ending(
+                "what was read until now is told, and remembered", next: "run it again, it goes on", isReported: true)
+        }
+        return code
     }
 
     private static func scrubOptions(_ invocation: Invocation) -> ScrubOptions {
@@ -57,7 +62,7 @@ enum RepairCommands {
                         ("neverVerifiedBlocks", .integer(preview.verification.neverBlocks)),
                         ("oldestVerifiedSeconds", preview.verification.oldestSeconds.map { .unsigned($0) } ?? .null),
                     ]))
-            } else {
+            } else if !invocation.has(Options.quiet) {
                 let (skippedBlocks, neverBlocks) = (preview.skippedBlocks, preview.verification.neverBlocks)
                 let skipped =
                     skippedBlocks > 0 ? "; \(skippedBlocks) \(skippedBlocks == 1 ? "was" : "were") read lately" : ""
@@ -89,8 +94,9 @@ enum RepairCommands {
             }
             if let repair = report.repair { for line in RepairText.lines(repair) { Terminal.print(line) } }
         }
-        for key in report.lostKeys { Terminal.error("lost: ", key) }
-        if !report.lostBlocks.isEmpty { return .lost }
+        if !report.lostBlocks.isEmpty, report.repair == nil {
+            return tellLost(report.lostBlocks.count, report.lostKeys)
+        }
         if let repair = report.repair {
             // Damage was found, even where it is mended now.
             let outcome = tell(repair)
@@ -108,11 +114,10 @@ enum RepairCommands {
             let preview = try store.previewRepair()
             if invocation.has(Options.json) {
                 Terminal.print(JSON.object(RepairText.fields(preview)))
-            } else {
+            } else if !invocation.has(Options.quiet) {
                 for line in RepairText.lines(preview) { Terminal.print(line) }
             }
-            for key in preview.lostKeys { Terminal.error("would be lost: ", key) }
-            if !preview.lostBlocks.isEmpty { return .lost }
+            if !preview.lostBlocks.isEmpty { return tellLost(preview.lostBlocks.count, preview.lostKeys) }
             return preview.missingShards == 0 ? .done : .degraded
         }
     }
@@ -195,6 +200,8 @@ enum RepairCommands {
                                 })
                         )
                     ]))
+            } else if invocation.has(Options.quiet) {
+                return .done
             } else if report.commits.isEmpty {
                 Terminal.print("no commit is in doubt")
             } else {
@@ -217,12 +224,20 @@ enum RepairCommands {
         }
     }
 
+    private static func tellLost(_ blocks: Int, _ keys: [Key]) -> ExitCode {
+        for key in keys { Terminal.error("lost: ", key) }
+        Terminal.error(
+            Complaint(
+                ErrorKind(.lost),
+                "\(Count.text(blocks, "block")) cannot be read from the devices there are, nor the keys named"))
+        return .lost
+    }
+
     /// Complaints on standard error, and the exit code.
     private static func tell(_ report: RepairReport) -> ExitCode {
         for error in report.errors.prefix(20) { Terminal.warning(error) }
         if report.errorCount > 20 { Terminal.warning("and \(report.errorCount - 20) more: --json lists them") }
-        for key in report.lostKeys { Terminal.error("lost: ", key) }
-        if !report.lostBlocks.isEmpty { return .lost }
+        if !report.lostBlocks.isEmpty { return tellLost(report.lostBlocks.count, report.lostKeys) }
         return report.owedShards == 0 && report.errors.isEmpty ? .done : .degraded
     }
 
@@ -242,6 +257,7 @@ enum RepairCommands {
             ("unreachable", .integer(report.unreachable)), ("skippedBlocks", .integer(report.skippedBlocks)),
             ("lostBlocks", .array(report.lostBlocks.map { .string($0.description) })),
             ("lostKeys", JSON.keys(report.lostKeys)),
+            ("interrupted", .bool(report.isInterrupted)),
             ("repair", report.repair.map { .fields(RepairText.fields($0)) } ?? .null),
             ("seconds", .number(report.seconds)),
         ])

@@ -42,13 +42,15 @@ enum ReshapeCommands {
                             })
                     ),
                 ]))
-        } else {
+        } else if !invocation.has(Options.quiet) {
             for line in text(plan, bytesPerSecond, seconds) { Terminal.print(line) }
         }
         for short in plan.shortOfSpace {
             Terminal.error(
-                "\(short.device) has \(Size.text(short.freeBytes)) free and needs \(Size.text(short.neededBytes)): it would be "
-                    + "refused")
+                Complaint(
+                    ErrorKind(.noSpace),
+                    "\(short.device) has \(Size.text(short.freeBytes)) free and needs \(Size.text(short.neededBytes)): it would be "
+                        + "refused"))
         }
         if !plan.shortOfSpace.isEmpty { return .failed }
         return plan.impossible == 0 ? .done : .degraded
@@ -80,7 +82,7 @@ enum ReshapeCommands {
     }
 
     private static func tell(_ report: ReshapeReport, _ invocation: Invocation) -> ExitCode {
-        for problem in report.problems { Terminal.error(problem) }
+        for problem in report.problems { Terminal.warning(problem) }
         if report.left > 0 {
             let text = Count.text(report.left, "block", one: "keeps its", many: "keep their")
             Terminal.warning("\(text) profile; when bsctl repair has run: bsctl reshape")

@@ -57,8 +57,8 @@ enum SimulateCommands {
     private static func requireSandbox(_ store: Store, _ invocation: Invocation) throws(Refusal) {
         guard store.configuration.isSandbox || invocation.has(Options.destroyRealData) else {
             throw Refusal(
-                description: "this store is no sandbox: its data is real; make a sandbox with "
-                    + "bsctl init HOME --disks 6, or insist with --destroy-real-data")
+                description: "this store is no sandbox: its data is real",
+                next: "make a sandbox with bsctl init HOME --disks 6, or insist with --destroy-real-data")
         }
     }
 
@@ -68,8 +68,8 @@ enum SimulateCommands {
         guard forecast.lostBlocks == 0 || invocation.has(Options.force) else {
             throw Refusal(
                 description:
-                    "\(what) could lose \(forecast.lostBlocks) of \(Count.text(forecast.blocks, "block")) for good; "
-                    + "repair first, ask for less, or insist with --force")
+                    "\(what) could lose \(forecast.lostBlocks) of \(Count.text(forecast.blocks, "block")) for good",
+                next: "bsctl repair first, ask for less, or insist with --force")
         }
     }
 

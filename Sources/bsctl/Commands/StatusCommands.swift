@@ -4,22 +4,53 @@ import Erasure
 /// status.
 enum StatusCommands {
     static func status(_ invocation: Invocation) throws -> ExitCode {
-        try Opening.withStore(invocation, .read) { store in
+        if invocation.has(Options.watch) { return try watch(invocation) }
+        return try Opening.withStore(invocation, .read) { store in
             let status = try store.status()
+            let noticed = Noticed.update(status, invocation)
             if invocation.has(Options.json) {
-                Terminal.print(JSON.object(fields(status)))
-            } else {
-                StatusText.tell(status)
+                Terminal.print(JSON.object(fields(status, noticed)))
+            } else if !invocation.has(Options.quiet) {
+                for line in StatusText.lines(status, noticed) { Terminal.print(line.text, line.style) }
             }
-            if status.lostBlocks > 0 { return .lost }
-            let isWell =
-                status.owedShards == 0 && status.inDoubt.isEmpty
-                && status.devices.allSatisfy { $0.state.isInService || $0.isDraining }
-            return isWell ? .done : .degraded
+            return code(status)
         }
     }
 
-    private static func fields(_ status: StoreStatus) -> [(String, JSON)] {
+    private static func code(_ status: StoreStatus) -> ExitCode {
+        if status.lostBlocks > 0 { return .lost }
+        let isWell =
+            status.owedShards == 0 && status.inDoubt.isEmpty
+            && status.devices.allSatisfy { $0.state.isInService || $0.isDraining }
+        return isWell ? .done : .degraded
+    }
+
+    /// Draws the status every other second. The exit code is that of the last one.
+    private static func watch(_ invocation: Invocation) throws -> ExitCode {
+        try invocation.refuse(Options.json, Options.quiet, with: "does not go with --watch")
+        guard let screen = Screen() else {
+            throw UsageError(description: "--watch draws on a terminal, and standard output is none")
+        }
+        Interruption.set(nil)
+        defer { screen.close() }
+        return try Interruption.cooperate {
+            var last = ExitCode.done
+            repeat {
+                // Opened anew each time: what others did meanwhile is to be seen, devices that came and went too.
+                last = try Opening.withStore(invocation, .read, tellsNotices: false) { store in
+                    let status = try store.status()
+                    let noticed = Noticed.update(status, invocation)
+                    screen.draw(
+                        StatusText.lines(status, noticed)
+                            + [("", .plain), ("\(Time.text(SystemClock().wallNanoseconds())); q ends", .dim)])
+                    return code(status)
+                }
+            } while !screen.isQuit(within: 2000)
+            return last
+        }
+    }
+
+    private static func fields(_ status: StoreStatus, _ noticed: Noticed) -> [(String, JSON)] {
         func commits(_ list: [CommitSummary]) -> JSON {
             .array(list.map { .fields([("commit", .unsigned($0.number)), ("keys", JSON.keys($0.keys))]) })
         }
@@ -52,10 +83,12 @@ enum StatusCommands {
             ("lostBlocks", .integer(status.lostBlocks)),
             ("neverVerifiedBlocks", .integer(status.verification.neverBlocks)),
             ("oldestVerifiedSeconds", status.verification.oldestSeconds.map { .unsigned($0) } ?? .null),
+            ("owedSinceSeconds", noticed.owedSince.map { .integer(Int($0)) } ?? .null),
             ("lossesSurvivedNow", .integer(status.lossesSurvivedNow)), ("canWrite", .bool(status.writeRefusal == nil)),
             ("writeRefusal", .optional(status.writeRefusal)),
             ("inDoubt", commits(status.inDoubt)), ("bypassed", commits(status.bypassed)),
             ("domainWarnings", .array(status.domainWarnings.map { .string($0) })),
+            ("next", .array(StatusText(status, noticed).next.map { .string($0) })),
         ]
     }
 }

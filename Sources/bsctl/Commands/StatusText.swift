@@ -1,17 +1,68 @@
 import BlockStore
 
 /// The status in words: is my data safe now, what can still fail, what do I do.
-enum StatusText {
-    static func tell(_ status: StoreStatus) {
-        Terminal.print(
+struct StatusText {
+    private let status: StoreStatus
+    private let noticed: Noticed
+    private var lines: [(text: String, style: Terminal.Style)] = []
+
+    /// What to run next, in this order; empty when all is well.
+    let next: [String]
+
+    init(_ status: StoreStatus, _ noticed: Noticed) {
+        self.status = status
+        self.noticed = noticed
+        next = Self.next(status)
+    }
+
+    /// All of it, line by line.
+    static func lines(_ status: StoreStatus, _ noticed: Noticed) -> [(text: String, style: Terminal.Style)] {
+        var text = StatusText(status, noticed)
+        text.tell()
+        return text.lines
+    }
+
+    private mutating func add(_ text: String, _ style: Terminal.Style = .plain) { lines.append((text, style)) }
+
+    private mutating func tell() {
+        add(
             "store \(status.storeID)\(status.isSandbox ? " (sandbox)" : ""), \(status.profile), "
                 + "commit \(status.headCommit)")
-        Terminal.print("")
-        for line in deviceLines(status.devices) { Terminal.print(line) }
-        Terminal.print("")
-        for line in totals(status) { Terminal.print(line) }
-        Terminal.print("")
-        tellVerdict(status)
+        add("")
+        tellDevices()
+        add("")
+        for line in totals { add(line) }
+        add("")
+        tellVerdict()
+    }
+
+    private mutating func tellDevices() {
+        let rows = status.devices.map { device in
+            let space = device.space.map { "\(Size.text($0.freeBytes)) free of \(Size.text($0.totalBytes))" } ?? ""
+            return [
+                device.label, Bar.text(device.space), space,
+                Self.health(device, status.usage[device.id] ?? DeviceUsage()), device.path ?? "?",
+            ]
+        }
+        for (device, line) in zip(status.devices, Table.lines(rows)) {
+            let damaged = status.usage[device.id]?.damagedShards ?? 0
+            let isWell = device.state.isInService && damaged == 0 && !Self.isNearlyFull(device)
+            add(line, device.isDraining || isWell ? .plain : .warning)
+        }
+        for line in Self.reasons(status.devices) { add(line, .warning) }
+    }
+
+    /// What a person wants to know of a device, in a few words.
+    private static func health(_ device: DeviceInfo, _ usage: DeviceUsage) -> String {
+        var words = [word(device)]
+        if usage.damagedShards > 0 { words.append(Count.text(usage.damagedShards, "damaged shard")) }
+        if isNearlyFull(device) { words.append("nearly full") }
+        return words.joined(separator: ", ")
+    }
+
+    private static func isNearlyFull(_ device: DeviceInfo) -> Bool {
+        guard device.state.isInService, let space = device.space, space.totalBytes > 0 else { return false }
+        return space.freeBytes < space.totalBytes / 20
     }
 
     static func deviceLines(_ devices: [DeviceInfo]) -> [String] {
@@ -42,7 +93,7 @@ enum StatusText {
         }
     }
 
-    private static func totals(_ status: StoreStatus) -> [String] {
+    private var totals: [String] {
         let totals = status.totals
         var rows = [
             ["objects", "\(totals.objects)", Count.text(totals.versions, "version")],
@@ -70,7 +121,7 @@ enum StatusText {
                 rows.append(["", "\(blocks)", "block\(blocks == 1 ? "" : "s") of \(profile)"])
             }
         }
-        rows.append(lastRead(status.verification, blocks: totals.blocks))
+        rows.append(lastRead)
         for (missing, blocks) in status.protection where missing > 0 {
             rows.append([
                 "", "\(blocks)", "\(blocks == 1 ? "block lacks" : "blocks lack") \(Count.text(missing, "shard"))",
@@ -80,57 +131,75 @@ enum StatusText {
     }
 
     /// The age of what was not read for the longest time.
-    private static func lastRead(_ verification: Verification, blocks: Int) -> [String] {
+    private var lastRead: [String] {
+        let verification = status.verification
         guard let seconds = verification.oldestSeconds else {
             return ["last read", "never", "bsctl scrub reads and checks everything"]
         }
-        let never =
-            verification.neverBlocks > 0 ? "; \(verification.neverBlocks) of \(Count.text(blocks, "block")) never" : ""
+        let blocks = Count.text(status.totals.blocks, "block")
+        let never = verification.neverBlocks > 0 ? "; \(verification.neverBlocks) of \(blocks) never" : ""
         return ["last read", Time.duration(Double(seconds)), "ago, what waits longest for a scrub\(never)"]
     }
 
-    private static func tellVerdict(_ status: StoreStatus) {
-        // What was to be emptied is not missed.
-        let out = status.devices.filter { !$0.state.isInService && !$0.isDraining }
-        if status.lostBlocks > 0 {
-            Terminal.print(
-                "DATA IS LOST: \(Count.text(status.lostBlocks, "block")) cannot be read from the devices there are.",
-                .bad)
-            Terminal.print("Bring devices back if you can; bsctl repair names the keys that are gone.")
-        } else if status.owedShards == 0, out.isEmpty {
-            Terminal.print("All data is safe: \(mayFail(status.lossesSurvivedNow)).", .good)
-        } else {
-            Terminal.print(
-                status.lossesSurvivedNow > 0
-                    ? "All data can be read; \(mayFail(status.lossesSurvivedNow))."
-                    : "All data can be read, but the next failure may lose some.", .warning)
-        }
-        if status.owedShards > 0 {
-            Terminal.print("\(Count.text(status.owedShards, "shard", one: "is", many: "are")) owed.")
-        }
-        if status.shardsBeyondProfiles > 0 {
-            Terminal.print(
-                "A reshape was interrupted: "
-                    + Count.text(status.shardsBeyondProfiles, "shard", one: "is", many: "are")
-                    + " beyond the profile of their block. bsctl reshape goes on.")
-        }
-        if status.owedShards > 0 || !out.isEmpty { tellNextStep(out, status) }
-        for device in status.devices where device.isDraining {
-            let left = status.usage[device.id]?.shards ?? 0
-            Terminal.print(
-                left > 0
-                    ? "\(device.label) is being drained, \(Count.text(left, "shard", one: "is", many: "are")) left on it; "
-                        + "next: bsctl device drain \(device.label)"
-                    : "\(device.label) is drained; next: bsctl device drain \(device.label) for a verdict, or "
-                        + "bsctl device remove \(device.label)")
-        }
-        for warning in status.domainWarnings { Terminal.print(warning, .warning) }
-        if let refusal = status.writeRefusal { Terminal.print("Writing is refused: \(refusal).", .warning) }
+    /// The last lines stand above the prompt: what a person reads first.
+    private mutating func tellVerdict() {
+        for warning in status.domainWarnings { add(warning, .warning) }
         for commit in status.inDoubt { tell("In doubt", commit) }
         for commit in status.bypassed { tell("Bypassed", commit) }
+        if let refusal = status.writeRefusal { add("Writing is refused: \(refusal).", .warning) }
+        if status.shardsBeyondProfiles > 0 {
+            add(
+                "A reshape was interrupted: "
+                    + Count.text(status.shardsBeyondProfiles, "shard", one: "is", many: "are")
+                    + " beyond the profile of their block.")
+        }
+        for device in status.devices where device.isDraining {
+            let left = status.usage[device.id]?.shards ?? 0
+            add(
+                left > 0
+                    ? "\(device.label) is being drained, \(Count.text(left, "shard", one: "is", many: "are")) left on it."
+                    : "\(device.label) is drained.")
+        }
+        for (since, labels) in outages {
+            add(
+                "\(labels.joined(separator: ", ")) \(labels.count == 1 ? "is" : "are") out, since \(Self.since(since)).",
+                .warning)
+        }
+        if status.owedShards > 0 {
+            let since = noticed.owedSince.map { ", since \(Self.since($0))" } ?? ""
+            add("\(Count.text(status.owedShards, "shard", one: "is", many: "are")) owed\(since).", .warning)
+        }
+        tellSafety()
+        if next.isEmpty { return }
+        add("Next: \(next[0])")
+        for line in next.dropFirst() { add("      \(line)") }
     }
 
-    private static func mayFail(_ losses: Int) -> String {
+    private mutating func tellSafety() {
+        let losses = status.lossesSurvivedNow
+        if status.lostBlocks > 0 {
+            add(
+                "DATA IS LOST: \(Count.text(status.lostBlocks, "block")) cannot be read from the devices there are. Everything else "
+                    + "reads.", .bad)
+        } else if status.owedShards == 0, Self.missed(status).isEmpty {
+            add("All data is safe: \(mayFail(losses)).", .good)
+        } else if losses > 0 {
+            add("All data can be read; \(mayFail(losses)).", .warning)
+        } else {
+            add("All data can be read, but the next failure may lose some.", .bad)
+        }
+    }
+
+    /// The devices that are missed, together where they went together.
+    private var outages: [(since: Int64, labels: [String])] {
+        var labels: [Int64: [String]] = [:]
+        for device in Self.missed(status) {
+            if let since = noticed.outSince(device.id) { labels[since, default: []].append(device.label) }
+        }
+        return labels.sorted { $0.key < $1.key }.map { (since: $0.key, labels: $0.value) }
+    }
+
+    private func mayFail(_ losses: Int) -> String {
         switch losses {
         case ...0: "no device may fail"
         case 1: "any one device may fail now"
@@ -138,15 +207,47 @@ enum StatusText {
         }
     }
 
-    private static func tellNextStep(_ out: [DeviceInfo], _ status: StoreStatus) {
-        guard !out.isEmpty, !status.isSandbox else { return Terminal.print("Next: bsctl repair") }
-        Terminal.print("Next: bring \(out.map(\.label).joined(separator: ", ")) back, or put empty directories there:")
-        for device in out { Terminal.print("  bsctl device replace \(device.label) [DIR]") }
-        Terminal.print("and then bsctl repair.")
+    /// Devices that are out; what was to be emptied is not missed.
+    private static func missed(_ status: StoreStatus) -> [DeviceInfo] {
+        status.devices.filter { !$0.state.isInService && !$0.isDraining }
     }
 
-    private static func tell(_ what: String, _ commit: CommitSummary) {
-        Terminal.print("\(what): commit \(commit.number), which holds", .warning)
-        for key in commit.keys { Terminal.print("  ", key) }
+    private static func next(_ status: StoreStatus) -> [String] {
+        var next: [String] = []
+        let out = missed(status)
+        if !out.isEmpty, !status.isSandbox {
+            next.append("bring \(out.map(\.label).joined(separator: ", ")) back, or put empty directories there:")
+            next += out.map { "bsctl device replace \($0.label) [DIR]" }
+        }
+        if status.owedShards > 0 || !out.isEmpty || status.lostBlocks > 0 {
+            next.append(status.lostBlocks > 0 ? "bsctl repair names the keys that are gone" : "bsctl repair")
+        }
+        if !status.inDoubt.isEmpty {
+            next.append("bring the devices back; or give up what is in doubt: bsctl recover --abandon")
+        }
+        if status.shardsBeyondProfiles > 0 { next.append("bsctl reshape goes on") }
+        for device in status.devices where device.isDraining {
+            let left = status.usage[device.id]?.shards ?? 0
+            next.append(
+                left > 0
+                    ? "bsctl device drain \(device.label)"
+                    : "bsctl device drain \(device.label) for a verdict, or bsctl device remove \(device.label)")
+        }
+        if status.devices.contains(where: isNearlyFull) {
+            next.append("make room: bsctl prune and bsctl collect, or bsctl device add DIR")
+        }
+        return next
+    }
+
+    private mutating func tell(_ what: String, _ commit: CommitSummary) {
+        add("\(what): commit \(commit.number), which holds", .warning)
+        for key in commit.keys { add("  \(Printable.text(key.bytes))") }
+    }
+
+    /// "2026-03-01 12:34:56 at the latest, 3 h ago"
+    private static func since(_ seconds: Int64) -> String {
+        let now = SystemClock().wallNanoseconds() / 1_000_000_000
+        return
+            "\(Time.text(seconds * 1_000_000_000)) at the latest, \(Time.duration(Double(max(0, now - seconds)))) ago"
     }
 }

@@ -98,7 +98,7 @@ enum VersionCommands {
         if invocation.has(Options.json) {
             let name = what == "purge" ? "wouldPurge" : "wouldRestore"
             Terminal.print(JSON.object([(name, .fields(ListCommands.fields(version)))]))
-        } else {
+        } else if !invocation.has(Options.quiet) {
             let content = version.isDeleteMarker ? "a delete marker" : Size.text(version.byteCount)
             Terminal.print(
                 "would \(what) version \(version.identity) (\(content), \(Time.text(version.writtenNanoseconds))) of ",

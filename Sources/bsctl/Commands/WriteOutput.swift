@@ -8,7 +8,12 @@ enum WriteOutput {
         for skip in tree.skipped {
             Terminal.warning("\(String(decoding: skip.path, as: UTF8.self)): \(skip.reason): left out")
         }
-        for failure in tree.failures { Terminal.error(failure.error.description) }
+        for failure in tree.failures { Terminal.error(partOf: Complaint(failure.error)) }
+        let partial =
+            tree.failures.isEmpty
+            ? nil
+            : Complaint(.partial, "\(Count.text(tree.failures.count, "file")) could not be stored; the others are")
+        if let partial { Terminal.error(partial) }
         if tree.deletionWithheld {
             Terminal.warning("--delete deletes nothing, because some files could not be read")
         }
@@ -16,7 +21,8 @@ enum WriteOutput {
         if let debt = report.debt { tellDebt(debt, isDryRun: isDryRun) }
         if invocation.has(Options.json) {
             let fields = fields(report, tree, seconds)
-            Terminal.print(JSON.object(isDryRun ? [("dryRun", .bool(true))] + fields : fields))
+            Terminal.print(
+                JSON.object((isDryRun ? [("dryRun", .bool(true))] : []) + fields + (partial?.fields ?? [])))
         } else if !invocation.has(Options.quiet) {
             Terminal.print(isDryRun ? plan(report) : text(report, seconds, invocation.command.name))
         }

@@ -28,7 +28,7 @@ enum JSON {
 
     /// What became of a file or a key.
     static func failure(_ subject: (String, JSON), _ error: StoreError) -> JSON {
-        .fields([subject, ("error", .string(error.description)), ("code", .string(error.code.rawValue))])
+        .fields([subject] + Complaint(error).fields)
     }
 
     var text: String {

@@ -9,6 +9,7 @@ enum Terminal {
         case good = "32"
         case warning = "33"
         case bad = "1;31"
+        case dim = "2"
     }
 
     static let isErrorTerminal = isatty(2) == 1
@@ -35,6 +36,11 @@ enum Terminal {
 
     static func error(_ text: String) { complain("bsctl: ", Array(text.utf8), .bad) }
 
+    static func error(_ complaint: Complaint) { error(complaint.text) }
+
+    /// One failure of several: what they have in common is told once.
+    static func error(partOf complaint: Complaint) { error(complaint.head) }
+
     static func warning(_ text: String) { complain("bsctl: warning: ", Array(text.utf8), .warning) }
 
     /// An error that names a key, with the key's very bytes where no terminal could be harmed by them.
@@ -42,16 +48,43 @@ enum Terminal {
         complain("bsctl: ", Array(before.utf8) + key.bytes + Array(after.utf8), .bad)
     }
 
-    /// One line that is drawn over; nothing where there is no terminal.
+    /// One line that is drawn over, cut to the width of the terminal; nothing where there is no terminal.
     static func progress(_ text: String) {
         guard isErrorTerminal else { return }
-        isProgressDrawn.withLock { $0 = !text.isEmpty }
-        write(Array("\r\u{1b}[K\(Printable.text(text))".utf8), to: 2)
+        // In the background the terminal is another's.
+        if !text.isEmpty, tcgetpgrp(2) != getpgrp() { return }
+        isProgressDrawn.store(!text.isEmpty, ordering: .releasing)
+        // The last column stays free: some terminals break the line there.
+        let line = Text.cut(Printable.text(text), columns: columns(of: 2) - 1)
+        write(Array("\r\u{1b}[K\(line)".utf8), to: 2)
     }
 
-    static func clearProgress() { if isProgressDrawn.withLock({ $0 }) { progress("") } }
+    static func clearProgress() { if isProgressDrawn.load(ordering: .acquiring) { progress("") } }
 
-    private static let isProgressDrawn = Mutex(false)
+    /// A line of progress that stays.
+    static func progressLine(_ text: String) {
+        output.withLock { $0.flush() }
+        write(Array("bsctl: \(Printable.text(text))\n".utf8), to: 2)
+    }
+
+    /// For the thread that takes signals: waits for no lock.
+    static func complainAtOnce(_ text: String) {
+        let erase = isProgressDrawn.exchange(false, ordering: .acquiringAndReleasing) ? "\r\u{1b}[K" : ""
+        write(Array("\(erase)\(styled("bsctl: ", .bad, isErrorTerminal))\(Printable.text(text))\n".utf8), to: 2)
+    }
+
+    /// How wide the terminal behind `file` is; 80 where that cannot be told.
+    static func columns(of file: Int32) -> Int {
+        var size = winsize()
+        return ioctl(file, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+    }
+
+    static func rows(of file: Int32) -> Int {
+        var size = winsize()
+        return ioctl(file, UInt(TIOCGWINSZ), &size) == 0 && size.ws_row > 0 ? Int(size.ws_row) : 24
+    }
+
+    private static let isProgressDrawn = Atomic(false)
 
     /// Whether standard output has stopped taking anything.
     static var isOutputClosed: Bool { output.withLock { $0.failure != nil } }
@@ -90,6 +123,11 @@ enum Terminal {
         let text = isErrorTerminal ? Array(Printable.text(text).utf8) : text
         write(Array(styled(name, style, isErrorTerminal).utf8) + text + [UInt8(ascii: "\n")], to: 2)
     }
+
+    static func styled(_ text: String, _ style: Style) -> String { styled(text, style, isOutputTerminal) }
+
+    /// What moves the cursor of the terminal behind standard output.
+    static func control(_ text: String) { write(Array(text.utf8), to: 1) }
 
     private static func styled(_ text: String, _ style: Style, _ isTerminal: Bool) -> String {
         guard isTerminal, style != .plain, usesColour else { return text }

@@ -6,6 +6,7 @@ struct Outcome {
     let code: Int32
     let output: [UInt8]
     let complaints: String
+    let isEndedBySignal: Bool
 
     var text: String { String(decoding: output, as: UTF8.self) }
 }
@@ -41,7 +42,16 @@ final class Child {
         defer { for pointer in arguments + variables { free(pointer) } }
         var process: pid_t = 0
         guard let program = arguments[0] else { preconditionFailure("a command has a name") }
-        let status = posix_spawn(&process, program, &actions, nil, &arguments, &variables)
+        // Whoever runs the tests in the background ignores it for all their children.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, number) }
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        let status = posix_spawn(&process, program, &actions, &attributes, &arguments, &variables)
         precondition(status == 0, "cannot start \(String(decoding: words[0], as: UTF8.self)): \(status)")
         self.process = process
         if ends[0] >= 0 {
@@ -65,16 +75,24 @@ final class Child {
 
     func kill() { Glibc.kill(process, SIGKILL) }
 
-    /// Ends the input and waits.
-    func wait() -> Outcome {
-        if let input { close(input) }
-        input = nil
+    var outputSoFar: [UInt8] { Disk.read(outputPath) }
+    var complaintsSoFar: String { String(decoding: Disk.read(errorPath), as: UTF8.self) }
+
+    /// Ends the input, before or after the command's end, and waits.
+    func wait(endingInput: Bool = true) -> Outcome {
+        if endingInput { endInput() }
+        defer { endInput() }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0 && errno == EINTR {}
         let code = status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
         return Outcome(
             code: code, output: Disk.read(outputPath),
-            complaints: String(decoding: Disk.read(errorPath), as: UTF8.self))
+            complaints: String(decoding: Disk.read(errorPath), as: UTF8.self), isEndedBySignal: status & 0x7f != 0)
+    }
+
+    private func endInput() {
+        if let input { close(input) }
+        input = nil
     }
 
     private static func string(_ bytes: [UInt8]) -> UnsafeMutablePointer<CChar>? {

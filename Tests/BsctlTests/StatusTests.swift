@@ -1,0 +1,88 @@
+import XCTest
+
+@testable import bsctl
+
+/// Is my data safe now, what can still fail, what do I do.
+final class StatusTests: CommandTest {
+    private func last(_ outcome: Outcome) -> String { outcome.text.split(separator: "\n").last.map(String.init) ?? "" }
+
+    func testAStoreThatIsWellSaysSoInItsLastLine() throws {
+        makeStore()
+        put([1, 2, 3], as: "a")
+        let outcome = expect(0, "status")
+        XCTAssertEqual(last(outcome), "All data is safe: any 2 devices may fail now.")
+        XCTAssertEqual(outcome.text.matches(of: /\[[#.]{16}\] +\d+ %/).count, 6, "a bar for each device")
+        XCTAssertEqual(try object(expect(0, "status --json"))["next"] as? [String], [])
+        XCTAssertFalse(Disk.exists(store + "/noticed"), "there is nothing to notice")
+        let quiet = expect(0, "status --quiet")
+        XCTAssertEqual(quiet.text + quiet.complaints, "")
+    }
+
+    func testWhatIsOwedIsToldWithSinceWhenAndTheCommandToRunNext() throws {
+        makeStore()
+        put(Self.bytes(5000, seed: 1), as: "a")
+        expect(0, "simulate disk-loss disk-2")
+        let degraded = expect(6, "status")
+        XCTAssertEqual(last(degraded), "Next: bsctl repair")
+        XCTAssertTrue(degraded.text.contains("disk-2 is out, since "), degraded.text)
+        XCTAssertTrue(
+            degraded.text.contains("are owed, since ") || degraded.text.contains("is owed, since "), degraded.text)
+        XCTAssertTrue(degraded.text.contains("All data can be read; any one device may fail now."), degraded.text)
+        let noticed = Disk.read(store + "/noticed")
+        let first = try object(expect(6, "status --json"))
+        XCTAssertEqual(first["next"] as? [String], ["bsctl repair"])
+        XCTAssertNotNil(first["owedSinceSeconds"] as? Int)
+        XCTAssertEqual(Disk.read(store + "/noticed"), noticed, "the first time stays")
+        expect(6, "status --quiet")
+        expect(0, "repair")
+        expect(0, "status")
+        XCTAssertFalse(Disk.exists(store + "/noticed"), "it is forgotten when it is over")
+    }
+
+    func testAPutThatOwesShardsNotesWhen() {
+        makeStore(disks: 3, "--profile rs:1+2")
+        expect(0, "simulate disk-loss disk-1")
+        Disk.removeTree(store + "/noticed")
+        Disk.write([1], to: directory + "/file")
+        expect(6, "put file")
+        XCTAssertTrue(String(decoding: Disk.read(store + "/noticed"), as: UTF8.self).contains(" owed\n"))
+    }
+
+    func testWhatWasNoticedIsNeverNeeded() {
+        makeStore()
+        put([1], as: "a")
+        for rubbish in ["", "x", "99999999999999999999 owed\n-1 owed\n", "1 2 3\n\n\u{0}\u{1}"] {
+            Disk.write(Array(rubbish.utf8), to: store + "/noticed")
+            expect(0, "status")
+        }
+        Disk.removeTree(store + "/noticed")
+        Disk.makeDirectory(store + "/noticed")
+        expect(0, "simulate disk-loss disk-3")
+        expect(6, "status")
+    }
+
+    func testDamageIsToldOfTheDeviceThatHasIt() {
+        makeStore()
+        put(Self.bytes(50_000, seed: 1), as: "a")
+        expect(0, "simulate bit-rot --count 1 --seed 4")
+        expect(6, "scrub")
+        XCTAssertTrue(expect(6, "status").text.contains("in service, 1 damaged shard"))
+        expect(0, "repair")
+        XCTAssertFalse(expect(0, "status").text.contains("damaged"))
+    }
+
+    func testLostDataIsSaidLoudly() {
+        makeStore()
+        put([1], as: "a")
+        expect(0, "simulate disk-loss --count 4 --force --seed 1")
+        let outcome = expect(4, "status")
+        XCTAssertTrue(outcome.text.contains("DATA IS LOST"), outcome.text)
+        XCTAssertTrue(last(outcome).contains("bsctl repair"), outcome.text)
+    }
+
+    func testWatchingNeedsATerminal() {
+        makeStore()
+        XCTAssertTrue(expect(2, "status --watch").complaints.contains("terminal"))
+        XCTAssertTrue(expect(2, "status --watch --json").complaints.contains("--json does not go with --watch"))
+    }
+}
