@@ -10,7 +10,11 @@ public enum Checks {
         ("crash points of put", { try CrashPoints.run(Workload.all[0]) }),
         (
             "crash points of mv, purge and conditions",
-            { for workload in Workload.named("mv", "purge", "puts on") { try CrashPoints.run(workload, every: 5) } }
+            {
+                for workload in Workload.named("mv", "purge", "puts on", "writes of many") {
+                    try CrashPoints.run(workload, every: 5)
+                }
+            }
         ),
         (
             "crash points of collect",
@@ -25,6 +29,7 @@ public enum Checks {
         .conditionOverlooksOpenCommit: "puts on conditions", .remnantTakenForLeaf: "collect --full",
         .siblingsOrphaned: "collect among", .purgeDroppedTooSoon: "collect among", .deleteNotCopied: "collect --full",
         .newVersionsUnmarked: "collect while another", .collectedBlocksRemovedFirst: "collect --full",
+        .groupToldTooSoon: "writes of many",
     ]
     private static let lives: [Mutant: UInt64] = [
         .digestSkipped: 10, .swappedDeviceNotFound: 84, .retiredSetForgotten: 45,

@@ -79,6 +79,13 @@ final class TemporaryDirectory {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
+    /// The same with real time and threads.
+    func environment(_ executor: any Executor) throws -> StoreEnvironment {
+        StoreEnvironment(
+            home: try DirectoryHome(path: path + "/home", creating: true), devices: RebasedProvider(base: path),
+            clock: SystemClock(), random: SystemRandom(), executor: executor)
+    }
+
     /// A store's surroundings below this directory.
     func environment(seed: UInt64) throws -> StoreEnvironment {
         StoreEnvironment(

@@ -184,7 +184,10 @@ final class StoreModel {
         try perform(changes) { () throws(StoreError) in try run(changes) }
     }
 
-    func perform(_ changes: [Change], _ body: () throws(StoreError) -> WriteReport) throws -> Bool {
+    /// - Parameter isHeard: whether everybody who waited was told so before the power went.
+    func perform(
+        _ changes: [Change], isHeard: () -> Bool = { false }, _ body: () throws(StoreError) -> WriteReport
+    ) throws -> Bool {
         /// As the session sees it: what it did before included.
         var seen = contents
         var effects: [(key: Key, content: [UInt8]?)] = []
@@ -207,7 +210,7 @@ final class StoreModel {
             let report = try body()
             if let debt = report.debt { note("… degraded: \(debt)") }
             // Nobody hears an acknowledgement after the power went.
-            if world.isCrashed { return false }
+            if world.isCrashed, !isHeard() { return false }
             noteFailedDevices()
         } catch {
             note("… refused: \(error)")

@@ -29,6 +29,16 @@ public struct Workload: Sendable {
                 ])
             }),
         Workload(
+            name: "writes of many callers in one commit", largestShardBytes: 4096,
+            prepare: { try $0.write([.put(key("old"), bytes(5_000, seed: 1)), .put(key("b"), bytes(10, seed: 2))]) },
+            run: { model in
+                try model.writeTogether([
+                    .put(key("a"), bytes(30_000, seed: 3)), .put(key("b"), bytes(700, seed: 4)), .remove(key("old")),
+                    .put(key("same"), bytes(30_000, seed: 3)),
+                ])
+                try model.writeTogether([.put(key("a"), bytes(100, seed: 5))])
+            }),
+        Workload(
             name: "tree put with --delete",
             prepare: {
                 try $0.putTree(["a": bytes(9_000, seed: 1), "b": bytes(100, seed: 2), "sub/c": [1, 2, 3]])

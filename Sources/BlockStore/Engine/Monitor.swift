@@ -13,7 +13,12 @@ final class Monitor<State>: @unchecked Sendable {
     init(_ state: State) {
         self.state = state
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        // A wait with an end must not depend on who sets the time of day.
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -36,6 +41,21 @@ final class Monitor<State>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while !isReady(state) { pthread_cond_wait(condition, mutex) }
+    }
+
+    /// Blocks until `take` returns a value, for `nanoseconds` at most.
+    func wait<Value>(atMost nanoseconds: UInt64, until take: (inout State) -> Value?) -> Value? {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let sum = UInt64(end.tv_nsec) + nanoseconds
+        end.tv_sec += Int(sum / 1_000_000_000)
+        end.tv_nsec = Int(sum % 1_000_000_000)
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let value = take(&state) { return value }
+            if pthread_cond_timedwait(condition, mutex, &end) == ETIMEDOUT { return take(&state) }
+        }
     }
 
     /// Blocks until `take` returns a value; `idle` counts the threads that are blocked here.

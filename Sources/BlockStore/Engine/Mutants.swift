@@ -57,6 +57,7 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case endangeredLast
     case youngFileTrusted
     case knownFileUnprotected
+    case groupToldTooSoon
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -32,15 +32,16 @@ public final class ThreadedExecutor: Executor {
     public func wait(for completion: Completion) { completion.block() }
 }
 
-/// Threads that take work from one queue in order. They live until the process ends: a hung disk
-/// must not be able to keep it from exiting.
-private final class ThreadPool: Sendable {
-    private struct State {
+/// Threads that take work from one queue in order. They end when the pool is let go of and its work is done; nobody waits for
+/// them: a hung disk must not be able to keep the process from exiting.
+final class ThreadPool: Sendable {
+    private struct State: Sendable {
         /// First in, first out: taken from `ready`, which is refilled from `added` reversed.
         var ready: [@Sendable () -> Void] = []
         var added: [@Sendable () -> Void] = []
         var idleThreads = 0
         var threads = 0
+        var isOver = false
 
         mutating func take() -> (@Sendable () -> Void)? {
             if ready.isEmpty {
@@ -56,6 +57,11 @@ private final class ThreadPool: Sendable {
 
     init(threads: Int) { maximumThreads = threads }
 
+    deinit {
+        monitor.withLock { $0.isOver = true }
+        monitor.wakeAll()
+    }
+
     func submit(_ work: @escaping @Sendable () -> Void) {
         let startsThread = monitor.withLock { state in
             state.added.append(work)
@@ -63,29 +69,39 @@ private final class ThreadPool: Sendable {
             state.threads += 1
             return true
         }
-        if startsThread { start() } else { monitor.wakeOne() }
-    }
-
-    private func start() {
-        let context = Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        let status = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<ThreadPool>.fromOpaque(context).takeRetainedValue().run()
-                return nil
-            }, context)
-        precondition(status == 0, "the system refuses a thread: \(status)")
-        pthread_detach(thread)
-    }
-
-    private func run() {
-        while true {
-            let work: @Sendable () -> Void = monitor.waitCountingIdle(\.idleThreads) { state in state.take() }
-            work()
+        guard startsThread else { return monitor.wakeOne() }
+        startThread { [monitor] in
+            while let work = Self.next(monitor) { work() }
         }
     }
+
+    /// Nil when the pool is gone.
+    private static func next(_ monitor: Monitor<State>) -> (@Sendable () -> Void)? {
+        monitor.waitCountingIdle(\.idleThreads) { state -> (@Sendable () -> Void)?? in
+            if let work = state.take() { return .some(work) }
+            return state.isOver ? .some(nil) : nil
+        }
+    }
+}
+
+/// Runs `body` on a thread of its own.
+func startThread(_ body: @escaping @Sendable () -> Void) {
+    let context = Unmanaged.passRetained(ThreadBody(body)).toOpaque()
+    var thread = pthread_t()
+    let status = pthread_create(
+        &thread, nil,
+        { context in
+            guard let context else { return nil }
+            Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run()
+            return nil
+        }, context)
+    precondition(status == 0, "the system refuses a thread: \(status)")
+    pthread_detach(thread)
+}
+
+private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
 /// Runs everything at once on the calling thread: deterministic, for tests and the simulator.

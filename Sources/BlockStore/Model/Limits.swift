@@ -48,6 +48,28 @@ enum Limits {
     static let chunksLookedUp = 16
     /// What a collection has in memory for each chunk that it copies, beside its bytes: an upper bound.
     static let copiedChunkBytes = 512
+    /// Objects that come to be put by many at once (`GroupWriter`): up to so many bytes are gathered before the object joins a
+    /// group; of a larger one so many are held ahead of its storing, and so many of these are stored side by side.
+    static let gatheredBytes = 1 << 20
+    static let piecesAheadBytes = 2 << 20
+    static let objectsArriving = 8
+    /// A source is read in pieces of so many bytes.
+    static let pieceBytes = 256 << 10
+    /// Those who have gathered their objects wait while so many bytes wait to be stored.
+    static let queuedBytes = 64 << 20
+    /// A store open for many writers that nobody writes to is given back after so long (1 s), or when somebody waits for it,
+    /// which is looked for so often (50 ms).
+    static let idleNanoseconds: UInt64 = 1_000_000_000
+    static let lookNanoseconds: UInt64 = 50_000_000
+    /// Where somebody waits for the store, an object is given up of which nothing came for so long: 10 s.
+    static let silenceNanoseconds: UInt64 = 10_000_000_000
+    /// An `ObjectStore` reads on so many threads, and sources that are files on so many others.
+    static let readingThreads = 16
+    static let sourceThreads = 4
+    /// An object that is read piece by piece comes in pieces of so many bytes.
+    static let deliveredBytes: UInt64 = 1 << 20
+    /// An index that could only be made in memory is looked for anew after so long: 1 s.
+    static let indexInMemoryNanoseconds: UInt64 = 1_000_000_000
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 

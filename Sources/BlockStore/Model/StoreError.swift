@@ -36,7 +36,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case conditionFailed
         /// The input ended early, changed while it was read, or its producer failed.
         case input
-        /// The caller asked to stop (`StoreEnvironment.shouldStop`): what was acknowledged stays.
+        /// The caller gave the operation up, or asked to stop (`StoreEnvironment.shouldStop`): what was acknowledged stays.
         case interrupted
     }
 

@@ -11,8 +11,13 @@ final class IncomingObject {
     let known: Manifest?
     /// Of the file that was read, where it stands for what was read.
     var stamp: FileStamp?
+    /// Where somebody asks what became of it.
+    let landing: Landing?
 
-    init(key: Key, attributes: ObjectAttributes, skippingUnchanged: Bool, known: Manifest? = nil) {
+    init(
+        key: Key, attributes: ObjectAttributes, skippingUnchanged: Bool, known: Manifest? = nil, landing: Landing? = nil
+    ) {
+        self.landing = landing
         self.key = key
         self.attributes = attributes
         self.skippingUnchanged = skippingUnchanged
@@ -21,6 +26,20 @@ final class IncomingObject {
 
     /// Only when all chunks are there.
     var byteCount: UInt64 { known?.byteCount ?? manifest.byteCount }
+}
+
+/// Which version a write became, and in which of its session's commits.
+final class Landing {
+    private(set) var version: IndexedVersion?
+    private var commitsBefore = 0
+
+    func set(_ version: IndexedVersion?, _ report: WriteReport) {
+        self.version = version
+        commitsBefore = report.commits
+    }
+
+    /// Whether the commit that it is in was acknowledged, whatever became of the session later.
+    func isDurable(_ report: WriteReport) -> Bool { version != nil && report.commits > commitsBefore }
 }
 
 /// About a megabyte of input, cut into chunks: the unit of work for the compute lanes.

@@ -53,8 +53,8 @@ public final class WriteSession {
     let writer: CommitWriter
     let finder: DuplicateFinder
     private let cutter: Cutter
-    private let inputs: BufferPool
-    private let outputs: BufferPool
+    let inputs: BufferPool
+    let outputs: BufferPool
     private var batch: ChunkBatch?
     private var underWay: [(batch: ChunkBatch, job: Job<Bool>)] = []
     /// Newest version of each key touched in the open commit.
@@ -72,7 +72,7 @@ public final class WriteSession {
     private var openMemory: FileMemory?
     private var isFinished = false
     /// With less room than this a batch is full.
-    private static let leastReadBytes = 64 << 10
+    static let leastReadBytes = 64 << 10
 
     init(_ store: Store, _ tenure: WriterTenure, profile: Profile?) {
         self.store = store
@@ -102,9 +102,18 @@ public final class WriteSession {
         _ key: Key, attributes: ObjectAttributes = ObjectAttributes(), from source: any ByteSource,
         declaredBytes: UInt64? = nil, skippingUnchanged: Bool = false, condition: WriteCondition? = nil
     ) throws(StoreError) {
+        try put(
+            IncomingObject(key: key, attributes: attributes, skippingUnchanged: skippingUnchanged), from: source,
+            declaredBytes: declaredBytes, condition: condition)
+    }
+
+    /// The same for an object that somebody asks about afterwards.
+    func put(
+        _ object: IncomingObject, from source: any ByteSource, declaredBytes: UInt64?, condition: WriteCondition?
+    ) throws(StoreError) {
+        let key = object.key
         try requireUsable()
         try require(condition, of: key, to: "store \(key)")
-        let object = IncomingObject(key: key, attributes: attributes, skippingUnchanged: skippingUnchanged)
         let reading = FileReading(source, engine.environment.clock)
         var received: UInt64 = 0
         cutter.begin()
@@ -129,11 +138,7 @@ public final class WriteSession {
             if count == 0 {
                 if let declaredBytes, received != declaredBytes {
                     abandon(batch, at: start)
-                    throw StoreError(
-                        .input, "store \(key)",
-                        detail:
-                            "the input has \(Count.text(received, "byte")), \(declaredBytes) \(declaredBytes == 1 ? "was" : "were") declared",
-                        advice: "nothing was stored under this key")
+                    throw Self.wrongLength(of: key, received, declaredBytes)
                 }
                 cut(batch, object, &start, isEnd: true)
                 object.stamp = reading?.end(receivedBytes: received)
@@ -142,13 +147,24 @@ public final class WriteSession {
             }
             if let declaredBytes, received > declaredBytes {
                 abandon(batch, at: start)
-                throw StoreError(
-                    .input, "store \(key)",
-                    detail: "the input has more than the \(Count.text(declaredBytes, "byte")) declared",
-                    advice: "nothing was stored under this key")
+                throw Self.tooLong(key, declaredBytes)
             }
             cut(batch, object, &start, isEnd: false)
         }
+    }
+
+    static func wrongLength(of key: Key, _ received: UInt64, _ declaredBytes: UInt64) -> StoreError {
+        StoreError(
+            .input, "store \(key)",
+            detail: "the input has \(Count.text(received, "byte")), \(declaredBytes) "
+                + "\(declaredBytes == 1 ? "was" : "were") declared",
+            advice: "nothing was stored under this key")
+    }
+
+    static func tooLong(_ key: Key, _ declaredBytes: UInt64) -> StoreError {
+        StoreError(
+            .input, "store \(key)", detail: "the input has more than the \(Count.text(declaredBytes, "byte")) declared",
+            advice: "nothing was stored under this key")
     }
 
     /// Adds an object of which all is known and nothing read, in its turn: the chunks of `known` all count.
@@ -177,6 +193,11 @@ public final class WriteSession {
 
     /// Puts a delete marker on `key`. Throws `.notFound` when there is no live version, `.conditionFailed`.
     public func remove(_ key: Key, condition: WriteCondition? = nil) throws(StoreError) {
+        try remove(key, condition: condition, landing: nil)
+    }
+
+    /// The same, where somebody asks about it afterwards.
+    func remove(_ key: Key, condition: WriteCondition?, landing: Landing?) throws(StoreError) {
         try requireUsable()
         try drain()
         try require(condition, of: key, to: "remove \(key)")
@@ -184,6 +205,7 @@ public final class WriteSession {
             throw StoreError(.notFound, "remove \(key)", detail: "no such key")
         }
         try addDelete(of: key, killing: newest)
+        landing?.set(touched[key], report)
         report.removed += 1
         try commitIfDue()
     }
@@ -211,18 +233,21 @@ public final class WriteSession {
         openMemory = nil
         isFinished = true
         var debts: [String] = []
-        let owed = owedShards + finder.owedShards
-        if owed > 0 {
-            let out = engine.devices.outOfService.map { engine.devices.label($0) }
-            debts.append(
-                "\(Count.text(owed, "shard", one: "is", many: "are")) owed"
-                    + (out.isEmpty ? "" : " while \(out.joined(separator: ", ")) \(out.count == 1 ? "is" : "are") out"))
-        }
+        if let debt { debts.append(debt) }
         if let problem = tenure.indexProblem {
             debts.append("the index could not be updated (\(problem.detail)); \(catchUp())")
         }
         report.debt = debts.isEmpty ? nil : debts.joined(separator: "; ")
         return report
+    }
+
+    /// What redundancy is owed to what was committed so far, in words.
+    var debt: String? {
+        let owed = owedShards + finder.owedShards
+        guard owed > 0 else { return nil }
+        let out = engine.devices.outOfService.map { engine.devices.label($0) }
+        return "\(Count.text(owed, "shard", one: "is", many: "are")) owed"
+            + (out.isEmpty ? "" : " while \(out.joined(separator: ", ")) \(out.count == 1 ? "is" : "are") out")
     }
 
     /// Brings the index level with the shards again, so that what was just acknowledged is what is read. Where that fails the
@@ -293,6 +318,12 @@ public final class WriteSession {
     }
 
     private func cut(_ batch: ChunkBatch, _ object: IncomingObject, _ start: inout Int, isEnd: Bool) {
+        Self.cut(batch, object, cutter, &start, isEnd: isEnd)
+    }
+
+    static func cut(
+        _ batch: ChunkBatch, _ object: IncomingObject, _ cutter: Cutter, _ start: inout Int, isEnd: Bool
+    ) {
         while start < batch.filled {
             let bytes = UnsafeRawBufferPointer(batch.input.slice(start..<batch.filled))
             guard let count = cutter.firstChunkBytes(in: bytes, isEnd: isEnd) else { return }
@@ -308,7 +339,7 @@ public final class WriteSession {
     }
 
     /// Hands a full batch to a compute lane; waits for the oldest when enough are under way.
-    private func send(_ batch: ChunkBatch) throws(StoreError) {
+    func send(_ batch: ChunkBatch) throws(StoreError) {
         let (engine, finder) = (engine, finder)
         let job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
             try batch.process(engine) { digests throws(StoreError) in try finder.areHits(digests) }
@@ -403,6 +434,7 @@ public final class WriteSession {
             put.attributes == object.attributes
         {
             report.unchanged += 1
+            object.landing?.set(touched[object.key] ?? newest, report)
             return
         }
         let record = PutRecord(
@@ -410,7 +442,9 @@ public final class WriteSession {
             putNanoseconds: engine.environment.clock.wallNanoseconds(), byteCount: object.byteCount,
             userMetadata: [], manifest: manifest)
         let identity = try writer.add(.put(record))
-        touched[object.key] = IndexedVersion(identity: identity, content: .put(record))
+        let version = IndexedVersion(identity: identity, content: .put(record))
+        touched[object.key] = version
+        object.landing?.set(version, report)
         report.objects += 1
     }
 
