@@ -255,8 +255,6 @@ struct Opening {
     ) throws(StoreError) -> WriterTenure? {
         if Mutant.isActive(.headNotCompleted) { return nil }
         let head = recovery.state.head
-        let oldest = head.block.number.value - min(head.block.number.value, UInt64(Limits.blocksPerCommit))
-        var last: BlockName? = BlockName(number: BlockNumber(oldest), id: BlockID(high: 0, low: 0))
         var tenure: WriterTenure?
         let repairer = BlockRepairer(engine)
         var repaired = 0
@@ -266,25 +264,20 @@ struct Opening {
                 notices.append("\(Count.text(repaired, "shard")) that the newest commit lacked \(verb) made again")
             }
         }
-        while true {
-            let page = try engine.index.blocks(after: last, limit: 1000)
-            guard let end = page.last else { return tenure }
-            last = end.name
-            for block in page where block.commit == head.number {
-                guard engine.soundRows(of: block).count < Store.wantedShards(block, engine),
-                    repairer.canRepair(block)
-                else { continue }
-                if tenure == nil { tenure = WriterTenure(engine, recovery) }
-                do throws(StoreError) {
-                    try tenure?.ensureEpoch()
-                } catch {
-                    // Whoever wants to write is told then; reading does not need it.
-                    notices.append("the newest commit lacks shards that could not be made again: \(error)")
-                    return nil
-                }
-                repaired += repairer.repair(block).repaired.count
+        for block in try engine.index.blocks(ofCommit: head.number, upTo: head.block.number).reversed() {
+            guard engine.soundRows(of: block).count < Store.wantedShards(block, engine), repairer.canRepair(block)
+            else { continue }
+            if tenure == nil { tenure = WriterTenure(engine, recovery) }
+            do throws(StoreError) {
+                try tenure?.ensureEpoch()
+            } catch {
+                // Whoever wants to write is told then; reading does not need it.
+                notices.append("the newest commit lacks shards that could not be made again: \(error)")
+                return nil
             }
+            repaired += repairer.repair(block).repaired.count
         }
+        return tenure
     }
 
     /// Bypasses what was found void, as the next put would: it stays void for whoever sees fewer devices, or more.

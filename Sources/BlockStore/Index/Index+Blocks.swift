@@ -45,10 +45,28 @@ extension Index {
 
     /// Whether a commit has another block than its last one, `end`, that is not among `going`.
     func hasSibling(of end: IndexedBlock, outside going: Set<BlockName>) throws(StoreError) -> Bool {
-        // A commit has at most so many, and a writer numbers them one after the other.
-        let lowest = end.name.number.value - min(end.name.number.value, UInt64(Limits.blocksPerCommit))
-        return try blocks(from: BlockNumber(lowest), to: end.name.number).contains {
-            $0.commit == end.commit && $0.name != end.name && !going.contains($0.name)
+        try blocks(ofCommit: end.commit, upTo: end.name.number).contains {
+            $0.name != end.name && !going.contains($0.name)
+        }
+    }
+
+    /// The blocks of a commit that are there, from its last one, `number`, downwards.
+    func blocks(ofCommit commit: CommitNumber, upTo number: BlockNumber) throws(StoreError) -> [IndexedBlock] {
+        try read { connection throws(StoreError) in
+            // A writer numbers the blocks of a commit one after the other, above those of every commit before: what is below
+            // the first of an older commit is older too.
+            let statement = try connection.statement(
+                Self.columns + "WHERE number <= ? ORDER BY number DESC, id DESC"
+            ).bind(1, Int64(clamping: number.value))
+            defer { statement.reset() }
+            let devices = try Self.devices(connection)
+            var result: [IndexedBlock] = []
+            while try statement.step() {
+                let block = try Self.block(statement, devices)
+                if block.commit == commit { result.append(block) }
+                if block.commit < commit { break }
+            }
+            return result
         }
     }
 

@@ -21,12 +21,15 @@ extension Index {
 
     static func newestVersion(of key: Key, _ connection: Connection) throws(StoreError) -> IndexedVersion? {
         let statement = try connection.statement(
-            "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC LIMIT 1"
+            newestFirst + " LIMIT 1"
         ).bind(1, key.bytes)
         guard try statement.step() else { return nil }
         defer { statement.reset() }
-        return try version(statement)
+        return try VersionRow(statement).version()
     }
+
+    private static let newestFirst =
+        "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC"
 
     func version(of key: Key, _ identity: RecordIdentity) throws(StoreError) -> IndexedVersion? {
         try read { connection throws(StoreError) in try Self.version(of: key, identity, connection) }
@@ -40,7 +43,7 @@ extension Index {
         ).bind(1, key.bytes).bind(2, Int64(clamping: identity.commit.value)).bind(3, Int64(identity.ordinal))
         guard try statement.step() else { return nil }
         defer { statement.reset() }
-        return try version(statement)
+        return try VersionRow(statement).version()
     }
 
     /// The block that the version's record stands in now; nil when there is no such version.
@@ -81,11 +84,9 @@ extension Index {
     /// All versions of `key`, the newest first.
     func versions(of key: Key) throws(StoreError) -> [IndexedVersion] {
         try read { connection throws(StoreError) in
-            let statement = try connection.statement(
-                "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC"
-            ).bind(1, key.bytes)
+            let statement = try connection.statement(Self.newestFirst).bind(1, key.bytes)
             var result: [IndexedVersion] = []
-            while try statement.step() { result.append(try Self.version(statement)) }
+            while try statement.step() { result.append(try VersionRow(statement).version()) }
             return result
         }
     }
@@ -99,32 +100,48 @@ extension Index {
         prefix: [UInt8], after key: Key?, limit: Int, all: Bool, at moment: Moment? = nil
     ) throws(StoreError) -> (versions: [IndexedVersion], last: Key?) {
         try read { connection throws(StoreError) in
-            let statement = try Self.versions(prefix: prefix, after: key, connection)
+            var statement = try Self.versions(prefix: prefix, after: key, connection)
             defer { statement.reset() }
             var result: [IndexedVersion] = []
-            var last: Key?
             var keys = 0
-            /// The version of the current key that counts has been seen.
-            var isFound = false
-            while try statement.step() {
-                let bytes = statement.bytes(0)
-                if last?.bytes != bytes {
-                    guard bytes.starts(with: prefix) else { return (result, nil) }
-                    if keys == limit { return (result, last) }
-                    keys += 1
-                    isFound = false
-                } else if isFound, !all {
-                    continue
+            /// Of the current key, what may count of it, ascending: all that is asked for, or the newest so far.
+            var current: (key: [UInt8], rows: [VersionRow], seen: Int)?
+            func take() throws(StoreError) {
+                for row in current?.rows.reversed() ?? [] {
+                    let version = try row.version()
+                    if all || version.put != nil { result.append(version) }
                 }
-                let version = try Self.version(statement)
-                last = version.key
-                if let moment, !moment.includes(version) { continue }
-                isFound = true
-                if all || version.put != nil { result.append(version) }
             }
+            while try statement.step() {
+                let row = VersionRow(statement)
+                if current?.key != row.key {
+                    try take()
+                    guard row.key.starts(with: prefix) else { return (result, nil) }
+                    if keys == limit {
+                        return (result, try current.map { last throws(StoreError) in try Self.key(last.key) })
+                    }
+                    keys += 1
+                    current = (row.key, [], 0)
+                }
+                current?.seen += 1
+                if let moment, try !moment.includes(row.version()) { continue }
+                if !all { current?.rows.removeAll(keepingCapacity: true) }
+                current?.rows.append(row)
+                // A key with many versions: the newest is found faster from the other end.
+                guard !all, moment == nil, let seen = current?.seen, seen == Self.versionsPassedOver else { continue }
+                let newest = try connection.statement(Self.newestFirst + " LIMIT 1").bind(1, row.key)
+                if try newest.step() { current?.rows = [VersionRow(newest)] }
+                newest.reset()
+                statement.reset()
+                statement = try Self.versions(prefix: prefix, after: Self.key(row.key), connection)
+            }
+            try take()
             return (result, nil)
         }
     }
+
+    /// So many old versions of a key are read in a listing before its newest one is looked up.
+    private static let versionsPassedOver = 16
 
     /// All versions of keys that begin with `prefix` and come after `key`, in key order, the newest of each first: of as many
     /// keys as it takes to have `limit` versions.
@@ -138,20 +155,25 @@ extension Index {
             defer { statement.reset() }
             var keys: [[VersionOutline]] = []
             var count = 0
+            var current: [VersionOutline] = []
             while try statement.step() {
-                let bytes = statement.bytes(0)
-                guard bytes.starts(with: prefix) else { return (keys, nil) }
-                let isOfLast = keys.last?.last?.key.bytes == bytes
-                if !isOfLast, count >= limit { return (keys, keys.last?.last?.key) }
-                let outline = VersionOutline(try Self.version(statement))
+                let row = VersionRow(statement)
+                if let key = current.last?.key, key.bytes != row.key {
+                    keys.append(current.reversed())
+                    current = []
+                    if row.key.starts(with: prefix), count >= limit { return (keys, key) }
+                }
+                guard row.key.starts(with: prefix) else { return (keys, nil) }
+                current.append(VersionOutline(try row.version()))
                 count += 1
-                if isOfLast { keys[keys.count - 1].append(outline) } else { keys.append([outline]) }
             }
+            if !current.isEmpty { keys.append(current.reversed()) }
             return (keys, nil)
         }
     }
 
-    /// Walks over the versions of the keys after `key`, or from `prefix` on.
+    /// Walks over the versions of the keys after `key`, or from `prefix` on, of each key the oldest first: as they lie, or all of
+    /// them would go through a sorter.
     private static func versions(
         prefix: [UInt8], after key: Key?, _ connection: Connection
     ) throws(StoreError) -> Statement {
@@ -162,7 +184,7 @@ extension Index {
         return try connection.statement(
             """
             SELECT key, number, ordinal, value FROM versions WHERE key \(after == nil ? ">=" : ">") ?
-            ORDER BY key, number DESC, ordinal DESC
+            ORDER BY key, number, ordinal
             """
         ).bind(1, after ?? prefix)
     }
@@ -185,12 +207,33 @@ extension Index {
         return encode(writer.bytes, context: context(identity))
     }
 
-    private static func version(_ statement: Statement) throws(StoreError) -> IndexedVersion {
-        guard let commit = UInt64(exactly: statement.integer(1)), commit <= CommitNumber.maximum,
-            let ordinal = UInt32(exactly: statement.integer(2))
-        else { throw corrupt("a version's identity") }
+    private static func key(_ bytes: [UInt8]) throws(StoreError) -> Key {
+        guard let key = try? Key(bytes) else { throw corrupt("a version's key") }
+        return key
+    }
+}
+
+/// A row of the versions, as it lies: parsed and checked when it is needed.
+private struct VersionRow {
+    let key: [UInt8]
+    private let number: Int64
+    private let ordinal: Int64
+    private let value: [UInt8]
+
+    /// Of the row that a statement for key, number, ordinal and value stands on.
+    init(_ statement: Statement) {
+        key = statement.bytes(0)
+        number = statement.integer(1)
+        ordinal = statement.integer(2)
+        value = statement.bytes(3)
+    }
+
+    func version() throws(StoreError) -> IndexedVersion {
+        guard let commit = UInt64(exactly: number), commit <= CommitNumber.maximum,
+            let ordinal = UInt32(exactly: ordinal)
+        else { throw Index.corrupt("a version's identity") }
         let identity = RecordIdentity(commit: CommitNumber(commit), ordinal: ordinal)
-        let record = try decode(statement.bytes(3), context: context(identity), "a version's row") {
+        let record = try Index.decode(value, context: Index.context(identity), "a version's row") {
             cursor throws(FormatError) in
             let type = try cursor.next(UInt16.self, "type")
             guard let record = try Record(type: type, body: &cursor) else { throw .unsupported("record type \(type)") }
@@ -200,9 +243,9 @@ extension Index {
         switch record {
         case .put(let put): version = IndexedVersion(identity: identity, content: .put(put))
         case .delete(let delete): version = IndexedVersion(identity: identity, content: .delete(delete))
-        default: throw corrupt("a version's row holds another record")
+        default: throw Index.corrupt("a version's row holds another record")
         }
-        guard version.key.bytes == statement.bytes(0) else { throw corrupt("a version's row has another key") }
+        guard version.key.bytes == key else { throw Index.corrupt("a version's row has another key") }
         return version
     }
 }

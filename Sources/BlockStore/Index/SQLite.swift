@@ -57,6 +57,16 @@ final class Connection {
         }
     }
 
+    /// Every statement that was run here, in the order of their texts. For tests of what stays flat.
+    var work: [StatementWork] {
+        statements.sorted { $0.key < $1.key }.map { sql, statement in
+            StatementWork(
+                sql: sql, steps: statement.count(SQLITE_STMTSTATUS_VM_STEP),
+                scannedRows: statement.count(SQLITE_STMTSTATUS_FULLSCAN_STEP),
+                sorts: statement.count(SQLITE_STMTSTATUS_SORT))
+        }
+    }
+
     func resetAll() { for statement in statements.values { statement.reset() } }
 
     func setCache(_ byteCount: Int) throws(StoreError) { try run("PRAGMA cache_size=-\(byteCount >> 10)") }
@@ -116,6 +126,16 @@ final class Connection {
     private static let sharedMemorySize = SQLITE_IOERR | 19 << 8
 }
 
+/// What a statement has done so far.
+struct StatementWork {
+    let sql: String
+    /// Instructions of SQLite's machine: a look-up takes as many in a large table as in a small one.
+    let steps: Int
+    /// Rows that a whole table was walked over for.
+    let scannedRows: Int
+    let sorts: Int
+}
+
 /// A compiled statement. Bind from 1, step, read columns from 0.
 final class Statement {
     private let pointer: OpaquePointer
@@ -129,6 +149,8 @@ final class Statement {
     deinit { sqlite3_finalize(pointer) }
 
     func reset() { sqlite3_reset(pointer) }
+
+    fileprivate func count(_ counter: Int32) -> Int { Int(sqlite3_stmt_status(pointer, counter, 0)) }
 
     @discardableResult
     func bind(_ index: Int32, _ value: Int64) -> Statement {

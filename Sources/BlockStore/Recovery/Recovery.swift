@@ -156,15 +156,7 @@ struct Recovery {
         if let known {
             // What the index knows needs no reading, whatever rows there are of it; a block that only has a known number is
             // read.
-            var expected: [ShardName.Block: IndexedBlock] = [:]
-            let lowest = listing.map(\.0.number).min() ?? .none
-            var last: BlockName? = BlockName(number: lowest, id: BlockID(high: 0, low: 0))
-            while lowest <= known.highestBlock {
-                let page = try index.blocks(after: last, limit: 1000)
-                guard let end = page.last else { break }
-                last = end.name
-                for block in page { expected[ShardName.Block(block.name)] = block }
-            }
+            let expected = try knownBlocks(among: listing, upTo: known.highestBlock)
             if let (shard, _) = listing.first(where: { expected[ShardName.Block($0.0)]?.isUnknown == true }) {
                 throw Index.corrupt("block \(shard.number) was nowhere to be found and is here again")
             }
@@ -179,6 +171,21 @@ struct Recovery {
             }
         }
         return survey
+    }
+
+    /// What the index knows of the blocks from the lowest in `listing` on; nothing where the devices have nothing new.
+    private func knownBlocks(
+        among listing: [(ShardName, DeviceID)], upTo highest: BlockNumber
+    ) throws(StoreError) -> [ShardName.Block: IndexedBlock] {
+        guard let lowest = listing.map(\.0.number).min(), lowest <= highest else { return [:] }
+        var known: [ShardName.Block: IndexedBlock] = [:]
+        var last: BlockName? = BlockName(number: lowest, id: BlockID(high: 0, low: 0))
+        while true {
+            let page = try index.blocks(after: last, limit: 1000)
+            guard let end = page.last else { return known }
+            last = end.name
+            for block in page { known[ShardName.Block(block.name)] = block }
+        }
     }
 
     /// Rows of known blocks that were nowhere when the index was made, because their device was away. Beside another row of its
