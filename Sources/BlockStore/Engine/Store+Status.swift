@@ -66,10 +66,11 @@ extension Store {
         var beyond = 0
         var survived = Int.max
         var table = SurvivalTable()
-        let usage = try deviceUsage()
+        var usage: [DeviceID: DeviceUsage] = [:]
         var verification = Verification()
         let now = wallSeconds
         try forEachBlock { block in
+            Self.count(block, &usage)
             let sound = engine.soundRows(of: block)
             let missing = max(0, Self.wantedShards(block, engine) - sound.count)
             histogram[missing, default: 0] += 1
@@ -127,17 +128,19 @@ extension Store {
     /// What each device holds as far as the index knows.
     public func deviceUsage() throws(StoreError) -> [DeviceID: DeviceUsage] {
         var usage: [DeviceID: DeviceUsage] = [:]
-        try forEachBlock { block in
-            for (row, id) in block.shards {
-                guard !block.damaged.contains(row) else {
-                    usage[id, default: DeviceUsage()].damagedShards += 1
-                    continue
-                }
-                usage[id, default: DeviceUsage()].shards += 1
-                usage[id, default: DeviceUsage()].bytes += UInt64(block.shardPayloadBytes)
-            }
-        }
+        try forEachBlock { Self.count($0, &usage) }
         return usage
+    }
+
+    private static func count(_ block: IndexedBlock, _ usage: inout [DeviceID: DeviceUsage]) {
+        for (row, id) in block.shards {
+            guard !block.damaged.contains(row) else {
+                usage[id, default: DeviceUsage()].damagedShards += 1
+                continue
+            }
+            usage[id, default: DeviceUsage()].shards += 1
+            usage[id, default: DeviceUsage()].bytes += UInt64(block.shardPayloadBytes)
+        }
     }
 
     private var writeRefusal: String? {
