@@ -6,23 +6,20 @@ enum ListCommands {
         let prefix = invocation.operands.first ?? []
         let isJSON = invocation.has(Options.json)
         return try Opening.withStore(invocation, .read) { store in
-            // Rendered at once: far smaller than the values, and one document even when an error comes late.
-            var rendered = ""
-            var after: Key?
-            repeat {
-                let page = try store.list(
-                    prefix: prefix, after: after, limit: 1000, allVersions: invocation.has(Options.versions),
-                    at: invocation[Options.at])
-                for object in page {
-                    if isJSON {
-                        rendered += (rendered.isEmpty ? "" : ",") + JSON.object(fields(object))
-                    } else {
-                        Terminal.print(columns(object, invocation), object.key)
-                    }
-                }
-                after = page.last?.key
-            } while after != nil && !Terminal.isOutputClosed
-            if isJSON { Terminal.print("{\"objects\":[\(rendered)]}") }
+            func forEach(_ body: (ObjectVersion) -> Void) throws {
+                var after: Key?
+                repeat {
+                    let page = try store.list(
+                        prefix: prefix, after: after, limit: 1000, allVersions: invocation.has(Options.versions),
+                        at: invocation[Options.at])
+                    for object in page { body(object) }
+                    after = page.last?.key
+                } while after != nil && !Terminal.isOutputClosed
+            }
+            if isJSON {
+                return try JSONList.print("objects") { list in try forEach { list.append(fields($0)) } }
+            }
+            try forEach { Terminal.print(columns($0, invocation), $0.key) }
             return .done
         }
     }

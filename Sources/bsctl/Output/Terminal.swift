@@ -21,6 +21,9 @@ enum Terminal {
         output.withLock { $0.append(Array((styled(line, style, isOutputTerminal) + "\n").utf8)) }
     }
 
+    /// A part of a line on standard output.
+    static func print(part text: String) { output.withLock { $0.append(Array(text.utf8)) } }
+
     /// A key between two texts, and the end of the line: escaped on a terminal, its very bytes elsewhere.
     static func print(_ before: String = "", _ key: Key, _ after: String = "") {
         let bytes = isOutputTerminal ? Printable.bytes(key) : key.bytes
