@@ -9,8 +9,14 @@ public final class Index: Sendable {
     private let path: String?
     /// Nil once closed.
     private let writer: Monitor<Connection?>
-    /// Connections that no thread is using.
-    private let readers = Monitor<[Connection]>([])
+    private let readers = Monitor(Readers())
+
+    private struct Readers {
+        /// Connections that no thread is using.
+        var free: [Connection] = []
+        /// Connections that there are.
+        var count = 0
+    }
 
     /// Given the last state of an index in memory when it closes.
     private let onClose: (@Sendable ([UInt8]) -> Void)?
@@ -52,7 +58,10 @@ public final class Index: Sendable {
     /// Closes every connection. The index must not be used afterwards.
     func close() {
         if let onClose, let last = try? snapshot() { onClose(last) }
-        readers.withLock { $0.removeAll() }
+        readers.withLock { readers in
+            readers.count -= readers.free.count
+            readers.free = []
+        }
         writer.withLock { $0 = nil }
     }
 
@@ -117,20 +126,34 @@ public final class Index: Sendable {
     func read<Value>(_ body: (Connection) throws(StoreError) -> Value) throws(StoreError) -> Value {
         guard let path else { return try write(body) }
         guard writer.withLock({ $0 != nil }) else { throw Self.closed }
-        var free = readers.withLock { $0.popLast() }
-        if free == nil { free = try Self.reader(path) }
-        guard let connection = free else { throw Self.closed }
-        defer {
-            connection.resetAll()
-            readers.withLock { if $0.count < 16 { $0.append(connection) } }
+        let (free, number) = readers.withLock { readers in
+            let free = readers.free.popLast()
+            if free == nil { readers.count += 1 }
+            return (free, readers.count)
         }
-        return try body(connection)
+        var connection = free
+        defer {
+            connection?.resetAll()
+            readers.withLock { readers in
+                if let connection, readers.free.count < 16 {
+                    readers.free.append(connection)
+                } else {
+                    readers.count -= 1
+                }
+            }
+        }
+        let opened: Connection
+        if let free { opened = free } else { opened = try Self.reader(path, number) }
+        connection = opened
+        return try body(opened)
     }
 
-    private static func reader(_ path: String) throws(StoreError) -> Connection {
+    /// - Parameter number: how many readers there are with this one: on many threads at once, memory stays bounded.
+    private static func reader(_ path: String, _ number: Int) throws(StoreError) -> Connection {
         let connection = try Connection(path: path)
         try connection.run("PRAGMA query_only=ON; PRAGMA cell_size_check=ON")
-        try connection.setCache(Limits.readerCacheBytes)
+        try connection.setCache(
+            number <= Limits.readersWithCache ? Limits.readerCacheBytes : Limits.furtherReaderCacheBytes)
         return connection
     }
 

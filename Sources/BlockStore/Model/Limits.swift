@@ -28,10 +28,13 @@ enum Limits {
     /// Recovery folds commits with so much of contents at a time, at least one.
     static let foldedContentsBytes = 8 << 20
     /// What SQLite may keep of the index in memory: the writer's connection, the same while an index is filled, which then
-    /// sorts as much besides, and each reader's.
-    static let indexCacheBytes = 64 << 20
+    /// sorts as much besides, and each reader's, the first eight that are open and any others. A few megabytes hold the inner pages of
+    /// the trees of ten million chunks; for the leaves there is the page cache of the system.
+    static let indexCacheBytes = 32 << 20
     static let fillingCacheBytes = 32 << 20
-    static let readerCacheBytes = 16 << 20
+    static let readerCacheBytes = 4 << 20
+    static let readersWithCache = 8
+    static let furtherReaderCacheBytes = 1 << 20
     /// The database of known files grows to so much, of which SQLite may keep so much in memory.
     static let knownFilesBytes = 1 << 30
     static let knownFilesCacheBytes = 16 << 20
