@@ -45,7 +45,8 @@ final class JSONTests: CommandTest {
             ("recover", "recover store --device store/disk-3"), ("benchmark", "bench encode --size 1MiB"),
             ("benchmark", "bench rebuild --size 1MiB"), ("benchmark", "bench chunk --size 1MiB"),
             ("benchmark", "bench digest --size 1MiB"), ("benchmark", "bench compress --size 1MiB"),
-            ("manual", "manual man"), ("error", "nonsense"), ("error", "get zz"), ("error", "put absent"),
+            ("storeBenchmark", "bench store --size 1MiB --rounds 1"), ("manual", "manual man"), ("error", "nonsense"),
+            ("error", "get zz"), ("error", "put absent"),
             ("simulate", "simulate disk-loss --count 4 --force --seed 2"), ("status", "status"), ("repair", "repair"),
         ] {
             let outcome = run(line + " --json")

@@ -51,7 +51,10 @@ final class BlockStaging: Sendable {
         let payload = block.payload
         let usedBytes = block.usedBytes
         engine.environment.executor.submit(.compute) { [self] in
-            stage(EncodedBlock(self, payload: payload, usedBytes: usedBytes, engine: engine))
+            stage(
+                engine.environment.timing(.encode, bytes: usedBytes) {
+                    EncodedBlock(self, payload: payload, usedBytes: usedBytes, engine: engine)
+                })
         }
     }
 
@@ -95,11 +98,17 @@ final class BlockStaging: Sendable {
                 var place: StagedShard?
                 if let device = engine.devices.device(id) {
                     do throws(StoreError) {
-                        let shard = try encoded.file(of: row).withPieces { pieces throws(StoreError) in
-                            try device.stage(pieces, as: ShardName(name, row))
+                        let environment = engine.environment
+                        let file = encoded.file(of: row)
+                        let shard = try environment.timing(.write, bytes: file.byteCount) { () throws(StoreError) in
+                            try file.withPieces { pieces throws(StoreError) in
+                                try device.stage(pieces, as: ShardName(name, row))
+                            }
                         }
                         do throws(StoreError) {
-                            try device.sync([shard])
+                            try environment.timing(.sync, bytes: file.byteCount) { () throws(StoreError) in
+                                try device.sync([shard])
+                            }
                             place = shard
                         } catch {
                             device.discard([shard])

@@ -231,7 +231,9 @@ final class CommitWriter {
             Job(engine.environment.executor, on: .device(engine.devices.lane(id))) { () throws(StoreError) in
                 guard let device = engine.devices.device(id) else { return }
                 do throws(StoreError) {
-                    try device.name(shards.sorted { $0.shard < $1.shard }, replacing: false)
+                    try engine.environment.timing(.name, bytes: 0) { () throws(StoreError) in
+                        try device.name(shards.sorted { $0.shard < $1.shard }, replacing: false)
+                    }
                     for block in blocks { block.noteNamed(on: id) }
                 } catch {
                     engine.devices.fail(id, error)

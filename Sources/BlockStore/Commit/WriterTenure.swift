@@ -79,7 +79,9 @@ final class WriterTenure: @unchecked Sendable {
         for id in present { state.lastInService[id] = state.highestBlock }
         do throws(StoreError) {
             guard indexProblem == nil else { return }
-            try engine.index.apply([commit], state: state)
+            try engine.environment.timing(.index, bytes: 0) { () throws(StoreError) in
+                try engine.index.apply([commit], state: state)
+            }
         } catch {
             indexProblem = error
         }

@@ -8,12 +8,15 @@ public struct StoreEnvironment: Sendable {
     /// Whether the caller wants what is under way to end early. Asked between steps, from the thread that owns the operation; once
     /// it says true it stays true. What is acknowledged stays, what is open is given up, and `.interrupted` is thrown.
     public let shouldStop: @Sendable () -> Bool
+    /// Told where the time goes, for benchmarks.
+    public let stageTimes: StageTimes?
     /// Blocks are no larger than this a shard. Smaller in simulations, so that a few bytes fill many.
     var largestShardBytes = Limits.largestShardBytes
 
     public init(
         home: any Home, devices: any DeviceProvider, clock: any Clock, random: any RandomSource,
-        executor: any Executor, shouldStop: @escaping @Sendable () -> Bool = { false }
+        executor: any Executor, shouldStop: @escaping @Sendable () -> Bool = { false },
+        stageTimes: StageTimes? = nil
     ) {
         self.home = home
         self.devices = devices
@@ -21,6 +24,7 @@ public struct StoreEnvironment: Sendable {
         self.random = random
         self.executor = executor
         self.shouldStop = shouldStop
+        self.stageTimes = stageTimes
     }
 
     /// Throws `.interrupted` when the caller wants an end.

@@ -110,10 +110,14 @@ final class ObjectReader {
         let chunks = self.chunks
         let places: Result<[[ChunkPlace]], StoreError>
         do throws(StoreError) {
-            places = .success(try chunks.places(of: planned.map(\.entry)))
+            places = .success(
+                try engine.environment.timing(.lookUp, bytes: planned.reduce(0) { $0 + Int($1.entry.byteCount) }) {
+                    () throws(StoreError) in try chunks.places(of: planned.map(\.entry))
+                })
         } catch {
             places = .failure(error)
         }
+        if case .success(let places) = places { chunks.expectReads(of: places.compactMap(\.first)) }
         for (number, chunk) in planned.enumerated() {
             let entry = chunk.entry
             let places = places.map { $0[number] }
@@ -141,7 +145,12 @@ final class ObjectReader {
             bytesAhead -= Int(chunk.entry.byteCount)
             if chunk.job == nil { begin() }
             guard let outcome = chunk.job?.outcome() else { preconditionFailure("what is planned has begun") }
-            attempt(receiver) { () throws(StoreError) in try receiver.write(try take(outcome, part)) }
+            attempt(receiver) { () throws(StoreError) in
+                let bytes = try take(outcome, part)
+                try engine.environment.timing(.deliver, bytes: bytes.count) { () throws(StoreError) in
+                    try receiver.write(bytes)
+                }
+            }
             if case .success(let chunk) = outcome { engine.chunkBuffers.give(chunk.buffer) }
         case .end(let object):
             attempt(receiver) { () throws(StoreError) in

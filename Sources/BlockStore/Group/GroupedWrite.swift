@@ -65,7 +65,8 @@ final class GroupedWrite: Sendable {
 
     /// Gives the write up, if it is not too late: it has not begun, or not all of its bytes have come. Otherwise it goes on.
     func cancel() {
-        let error = StoreError(.interrupted, "store \(key)", detail: "it was given up; nothing was stored under this key")
+        let error = StoreError(
+            .interrupted, "store \(key)", detail: "it was given up; nothing was stored under this key")
         let isWaiting = state.withLock { state in
             guard case .waiting = state else { return false }
             state = .told

@@ -96,8 +96,14 @@ final class ChunkBatch: @unchecked Sendable {
         try Workspaces.shared.with { workspace throws(StoreError) in
             var ranges: [Range<Int>] = []
             for case .chunk(let range) in events { ranges.append(range) }
-            let digests = ranges.map { workspace.digest(of: UnsafeRawBufferPointer(input.slice($0))) }
-            let hits = try areHits(digests)
+            let byteCount = ranges.reduce(0) { $0 + $1.count }
+            let environment = engine.environment
+            let digests = environment.timing(.digest, bytes: byteCount) {
+                ranges.map { workspace.digest(of: UnsafeRawBufferPointer(input.slice($0))) }
+            }
+            let hits = try environment.timing(.lookUp, bytes: byteCount) { () throws(StoreError) in
+                try areHits(digests)
+            }
             var outputUsed = 0
             for (number, range) in ranges.enumerated() {
                 let plain = UnsafeRawBufferPointer(input.slice(range))
@@ -105,14 +111,19 @@ final class ChunkBatch: @unchecked Sendable {
                 defer { results.append(result) }
                 if result.isHit { continue }
                 let room = output.slice(outputUsed..<min(output.byteCount, outputUsed + plain.count))
-                if let count = workspace.compress(plain, into: room) {
+                let compressed = environment.timing(.compress, bytes: plain.count) {
+                    workspace.compress(plain, into: room)
+                }
+                if let count = compressed {
                     result.stored = outputUsed..<(outputUsed + count)
                     result.codec = .lz4
                     outputUsed += count
                 } else {
                     result.stored = range
                 }
-                result.checksum = CRC32C.of(stored(result))
+                result.checksum = environment.timing(.checksum, bytes: result.stored.count) {
+                    CRC32C.of(stored(result))
+                }
             }
         }
     }

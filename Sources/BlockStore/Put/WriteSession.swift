@@ -128,7 +128,9 @@ public final class WriteSession {
             try checkStop()
             let count: Int
             do throws(StoreError) {
-                count = try source.read(into: batch.input.slice(batch.filled..<batch.input.byteCount))
+                count = try engine.environment.timing(.read, \.self) { () throws(StoreError) in
+                    try source.read(into: batch.input.slice(batch.filled..<batch.input.byteCount))
+                }
             } catch {
                 abandon(batch, at: start)
                 throw error
@@ -318,7 +320,10 @@ public final class WriteSession {
     }
 
     private func cut(_ batch: ChunkBatch, _ object: IncomingObject, _ start: inout Int, isEnd: Bool) {
-        Self.cut(batch, object, cutter, &start, isEnd: isEnd)
+        let first = start
+        engine.environment.timing(.cut, { start - first }) {
+            Self.cut(batch, object, cutter, &start, isEnd: isEnd)
+        }
     }
 
     static func cut(
@@ -362,7 +367,9 @@ public final class WriteSession {
         let (batch, job) = underWay.removeFirst()
         try ending { () throws(StoreError) in
             _ = try job.value()
-            try consume(batch)
+            try engine.environment.timing(.pack, bytes: batch.filled) { () throws(StoreError) in
+                try consume(batch)
+            }
         }
         inputs.give(batch.input)
         outputs.give(batch.output)

@@ -161,6 +161,15 @@ final class BenchmarkData: @unchecked Sendable {
         }
     }
 
+    /// Half and half: words, and bytes that do not compress.
+    static func mixed(_ byteCount: Int) -> BenchmarkData {
+        let (words, noise) = (compressible(byteCount / 2), random(byteCount - byteCount / 2))
+        return BenchmarkData(byteCount: byteCount) { bytes in
+            UnsafeMutableRawBufferPointer(rebasing: bytes[..<words.bytes.count]).copyMemory(from: words.bytes)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[words.bytes.count...]).copyMemory(from: noise.bytes)
+        }
+    }
+
     /// All of a file, or its first `maximumBytes`.
     static func file(_ path: [UInt8], maximumBytes: Int?) throws -> BenchmarkData {
         let source = try FileSource(path: path)

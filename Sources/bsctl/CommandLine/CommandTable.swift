@@ -364,6 +364,21 @@ enum CommandTable {
                 """,
             examples: ["bsctl bench rebuild --profile lrc:6+2+2"], run: BenchCommands.rebuild),
         Command(
+            "bench store", "measure put, get, degraded get and repair of a whole store, and where the CPU goes",
+            synopsis: ["bsctl bench store [FILE|DIR] [--size BYTES] [--profile P] [--rounds N] [--in DIR]"],
+            options: [Options.size, Options.profile, Options.rounds, Options.benchDirectory], operands: 0...1,
+            takes: [.path],
+            details: """
+                Each round makes a sandbox, stores what is named (or made-up bytes, half of which LZ4 shortens), reads it \
+                back from the page cache, loses a device, reads again, and repairs. Puts are durable. The stores are \
+                removed; --in says on which disk they are. They take one and a half times the data there. The tables \
+                tell for each stage what a byte of the objects costs in it, what a byte that goes through it costs, \
+                and what that costs alone.
+                """,
+            ending: Ending("nothing was measured to its end; the stores are removed"),
+            examples: ["bsctl bench store", "bsctl bench store ~/photos --in /mnt/disk --rounds 5"],
+            run: BenchCommands.store),
+        Command(
             "bench chunk", "measure cutting against reading the memory once",
             synopsis: [
                 "bsctl bench chunk [FILE] [--average SIZE] [--size BYTES] [--threads N]",

@@ -94,5 +94,8 @@ enum Options {
     static let size = Option("size", "BYTES", .size(1 << 20...1 << 36), "how much data (512MiB, or all of FILE)")
     static let average = Option("average", "SIZE", .size(4 << 10...4 << 20), "chunks of this size on average (64KiB)")
     static let cuts = Option("cuts", "print offset and length of each chunk in place of measuring")
+    static let rounds = Option("rounds", "N", .count(1...99), "so many times each, in stores of their own (3)")
+    static let benchDirectory = Option(
+        "in", "DIR", .directory, "where the stores are made and removed again, on the disk to be measured (.)")
     static let threads = Option("threads", "N", .count(1...256), "so many at once (1)")
 }

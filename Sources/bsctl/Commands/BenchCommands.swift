@@ -1,6 +1,8 @@
 import BlockStore
 import Chunker
 import Erasure
+import FoundationEssentials
+import Glibc
 
 /// bench.
 enum BenchCommands {
@@ -39,6 +41,41 @@ enum BenchCommands {
             try data(invocation, BenchmarkData.compressible), chunkBytes: chunkBytes(invocation),
             threads: invocation[Options.threads] ?? 1)
         return show(report, invocation)
+    }
+
+    static func store(_ invocation: Invocation) throws -> ExitCode {
+        let profile = try invocation[Options.profile] ?? Profile("rs:4+2")
+        let input =
+            invocation.operands.first.map { StoreBenchmark.Input.path($0) }
+            ?? .generated(BenchmarkData.mixed(invocation[Options.size] ?? defaultBytes))
+        let progress = ProgressLine(invocation)
+        defer { progress.clear() }
+        let report = try Interruption.cooperate {
+            try withTemporaryDirectory(in: invocation[Options.benchDirectory] ?? ".") { directory in
+                try StoreBenchmark(
+                    input: input, profile: profile, rounds: invocation[Options.rounds] ?? 3, directory: directory
+                ).run { phase in progress.update { Progress(phase: phase) } }
+            }
+        }
+        progress.clear()
+        Terminal.print(invocation.has(Options.json) ? JSON.fields(report.fields).text : report.description)
+        return .done
+    }
+
+    /// Runs `body` with a new directory, which is removed whatever happens.
+    private static func withTemporaryDirectory<Value>(
+        in parent: String, _ body: (String) throws -> Value
+    ) throws -> Value {
+        let directory = "\(Paths.absolute(parent))/bsctl-bench-\(getpid())"
+        do {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
+        } catch {
+            throw StoreError(
+                .io, "make a directory for the stores", at: directory, detail: "\(error)",
+                advice: "name another place with --in DIR")
+        }
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        return try body(directory)
     }
 
     private static let defaultBytes = 512 << 20

@@ -7,10 +7,10 @@ enum Opening {
         environment(home: try DirectoryHome(path: try home(invocation), command: "bsctl \(invocation.command.name)"))
     }
 
-    static func environment(home: any Home) -> StoreEnvironment {
+    static func environment(home: any Home, stageTimes: StageTimes? = nil) -> StoreEnvironment {
         StoreEnvironment(
             home: home, devices: DirectoryProvider(), clock: SystemClock(), random: SystemRandom(),
-            executor: ThreadedExecutor(), shouldStop: { Interruption.signal != nil })
+            executor: ThreadedExecutor(), shouldStop: { Interruption.signal != nil }, stageTimes: stageTimes)
     }
 
     static func options(_ invocation: Invocation) -> Store.Options {

@@ -16,12 +16,10 @@ struct JSONList {
         do {
             try body(&list)
         } catch let error as StoreError where list.isBegun {
-            let failure: [(String, JSON)] = [
-                ("error", .string(error.description)), ("code", .string(error.code.rawValue)),
-            ]
-            Terminal.print("]," + JSON.object(failure).dropFirst())
-            Terminal.error(error.description)
-            return ExitCode(error)
+            let complaint = Complaint(error)
+            Terminal.print("]," + JSON.object(complaint.fields).dropFirst())
+            Terminal.error(complaint)
+            return complaint.kind.exit
         }
         Terminal.print((list.isBegun ? "" : list.head) + "]}")
         return .done
