@@ -1,7 +1,9 @@
 // Calls of Linux and glibc that Swift's Glibc module does not show, because they need _GNU_SOURCE.
 #pragma once
+#include <linux/fs.h>
 #include <mntent.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/vfs.h>
 
 extern int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags);
@@ -19,6 +21,9 @@ enum { BS_O_DIRECT = 040000 };
 
 // Without O_DIRECTORY, which glibc's O_TMPFILE includes.
 enum { BS_O_TMPFILE = 020000000 };
+
+// Makes dst, which is empty, share the blocks of src; -1 where the file system cannot.
+static inline int bs_clone(int dst, int src) { return ioctl(dst, FICLONE, src); }
 
 // The type of the file system that an open file is on, as in statfs(2); 0 when it cannot be told.
 static inline unsigned int bs_file_system(int fd) {

@@ -45,7 +45,8 @@ final class JSONTests: CommandTest {
             ("recover", "recover store --device store/disk-3"), ("benchmark", "bench encode --size 1MiB"),
             ("benchmark", "bench rebuild --size 1MiB"), ("benchmark", "bench chunk --size 1MiB"),
             ("benchmark", "bench digest --size 1MiB"), ("benchmark", "bench compress --size 1MiB"),
-            ("storeBenchmark", "bench store --size 1MiB --rounds 1"), ("manual", "manual man"), ("error", "nonsense"),
+            ("storeBenchmark", "bench store --size 1MiB --rounds 1"), ("drill", "drill --losses 1"),
+            ("manual", "manual man"), ("error", "nonsense"),
             ("error", "get zz"), ("error", "put absent"),
             ("simulate", "simulate disk-loss --count 4 --force --seed 2"), ("status", "status"), ("repair", "repair"),
         ] {
@@ -54,7 +55,7 @@ final class JSONTests: CommandTest {
             XCTAssertEqual(problems, [], "bsctl \(line): \(outcome.text)\(outcome.complaints)")
             seen.insert(name)
         }
-        seen.formUnion(["change", "failedFile", "failedKey"])
+        seen.formUnion(["change", "failedFile", "failedKey", "reading"])
         XCTAssertEqual(seen, schema.names, "every definition is met")
     }
 
@@ -127,7 +128,9 @@ final class JSONTests: CommandTest {
         }
         XCTAssertEqual(commands, Set(CommandTable.all.map(\.name)))
         XCTAssertEqual(used.subtracting(names), [], "every name is defined")
-        let parts: Set<String> = ["code", "key", "version", "device", "commit", "failedFile", "failedKey", "error"]
+        let parts: Set<String> = [
+            "code", "key", "version", "device", "commit", "failedFile", "failedKey", "error", "reading",
+        ]
         XCTAssertEqual(names.subtracting(used), parts, "every definition is printed by some command")
     }
 

@@ -501,7 +501,7 @@ class Judge:
         """After the next writer nothing temporary is left."""
         for path in sorted(self.world.store.glob("disk-*/tmp/*")):
             yield Problem("left behind", str(path.relative_to(self.world.store)))
-        known = {"store.json", "lock", "index.db", "index.db-wal", "index.db-shm", "files.db", "files.db-wal"}
+        known = {"store.json", "lock", "index.db", "index.db-wal", "index.db-shm", "files.db", "files.db-wal", "noticed"}
         # One more may have been added.
         known |= {f"disk-{number}" for number in range(1, DISKS + 2)}
         for name in sorted({path.name for path in self.world.store.iterdir()} - known):

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What restoring and walking trees needs of the kernel.
+/// What restoring, walking, copying and removing trees needs of the kernel.
 extension Files {
     /// Linux' PATH_MAX, without the terminating zero.
     static let maximumLinkTargetBytes = 4095
@@ -67,5 +67,49 @@ extension Files {
             rest += billion
         }
         return timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
+    }
+
+    /// Removes a directory with all that is in it, links not followed; what is not there is removed already.
+    static func removeTree(_ path: [UInt8], in directory: FileDescriptor) throws(SystemError) {
+        let child: FileDescriptor
+        do throws(SystemError) {
+            child = try open(path, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        } catch {
+            if error.number == ENOENT { return }
+            if error.number == ENOTDIR { return try remove(path, in: directory) }
+            throw error
+        }
+        for name in try names(in: child) { try removeTree(name, in: child) }
+        try removeDirectory(path, in: directory)
+    }
+
+    /// Damages a file in place.
+    static func flip(bit: Int, at offset: Int, in file: FileDescriptor) throws(SystemError) {
+        var byte: [UInt8] = [0]
+        _ = try byte.withMutableBytes { raw throws(SystemError) in try read(file, at: offset, into: raw) }
+        byte[0] ^= 1 << UInt8(bit)
+        guard pwrite(file.number, byte, 1, off_t(offset)) == 1 else { throw SystemError(errno) }
+        try syncData(file)
+    }
+
+    /// Gives a file another name; an existing one is never replaced.
+    static func link(
+        _ from: [UInt8], in source: FileDescriptor, to: [UInt8], in target: FileDescriptor
+    ) throws(SystemError) {
+        _ = try call(from) { from in to.withTerminator { linkat(source.number, from, target.number, $0, 0) } }
+    }
+
+    /// Makes `target`, which is empty, hold what `source` holds, sharing its blocks where the file system can.
+    static func copy(_ source: FileDescriptor, to target: FileDescriptor) throws(SystemError) {
+        if bs_clone(target.number, source.number) == 0 { return }
+        let buffer = Buffers.scratch.take()
+        defer { Buffers.scratch.give(buffer) }
+        var offset = 0
+        while true {
+            let count = try read(source, at: offset, into: buffer.bytes)
+            if count == 0 { return }
+            try write([UnsafeRawBufferPointer(buffer.slice(0..<count))], to: target.number)
+            offset += count
+        }
     }
 }

@@ -55,6 +55,11 @@ public final class Index: Sendable {
         try write { connection throws(StoreError) in try connection.serialize() }
     }
 
+    /// Copies the whole database, as it is now, to a new file.
+    func copy(to path: String) throws(StoreError) {
+        try read { connection throws(StoreError) in try connection.copy(to: path) }
+    }
+
     /// Closes every connection. The index must not be used afterwards.
     func close() {
         if let onClose, let last = try? snapshot() { onClose(last) }

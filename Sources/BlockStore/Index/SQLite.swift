@@ -81,6 +81,19 @@ final class Connection {
         return Array(UnsafeBufferPointer(start: bytes, count: Int(size)))
     }
 
+    /// Copies the whole database into a new file at `path`.
+    func copy(to path: String) throws(StoreError) {
+        let target = try Connection(path: path)
+        guard let backup = sqlite3_backup_init(target.handle, "main", handle, "main") else {
+            throw target.failure(sqlite3_errcode(target.handle))
+        }
+        let status = sqlite3_backup_step(backup, -1)
+        let end = sqlite3_backup_finish(backup)
+        guard status == SQLITE_DONE, end == SQLITE_OK else {
+            throw target.failure(status == SQLITE_DONE ? end : status)
+        }
+    }
+
     /// Replaces the (in-memory) database.
     func deserialize(_ bytes: [UInt8]) throws(StoreError) {
         guard let copy = sqlite3_malloc64(UInt64(max(1, bytes.count))) else {

@@ -110,26 +110,3 @@ extension Store {
             })
     }
 }
-
-extension Files {
-    fileprivate static func removeTree(_ path: [UInt8], in directory: FileDescriptor) throws(SystemError) {
-        let child: FileDescriptor
-        do throws(SystemError) {
-            child = try open(path, in: directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        } catch {
-            if error.number == ENOENT { return }
-            if error.number == ENOTDIR { return try remove(path, in: directory) }
-            throw error
-        }
-        for name in try names(in: child) { try removeTree(name, in: child) }
-        try removeDirectory(path, in: directory)
-    }
-
-    fileprivate static func flip(bit: Int, at offset: Int, in file: FileDescriptor) throws(SystemError) {
-        var byte: [UInt8] = [0]
-        _ = try byte.withMutableBytes { raw throws(SystemError) in try read(file, at: offset, into: raw) }
-        byte[0] ^= 1 << UInt8(bit)
-        guard pwrite(file.number, byte, 1, off_t(offset)) == 1 else { throw SystemError(errno) }
-        try syncData(file)
-    }
-}

@@ -337,6 +337,24 @@ enum CommandTable {
             examples: ["bsctl simulate disk-loss --count 2", "bsctl simulate disk-loss disk-1 disk-4"],
             run: SimulateCommands.diskLoss),
         Command(
+            "drill", "prove on a view of the store that it survives what it promises",
+            synopsis: ["bsctl drill [--sample N | --all] [--losses N] [--bits N] [--seed S]"],
+            options: [
+                Options.drillSample, Options.drillAll, Options.drillLosses, Options.drillBits, Options.seed,
+            ],
+            operands: 0...0,
+            details: """
+                The view has the shards as hard links and the index as a copy. In it bits flip on as many devices as the \
+                store survives the loss of, in copies of the shards; objects are read and verified, and the damaged \
+                shards are found and made again. Then those devices are lost, objects are read again, and what was lost is \
+                made again on empty directories beside them, if there is room for twice as much. At the end the view is \
+                removed, and the store's own shards are compared with how they were. Nobody can write while the view is made; \
+                afterwards the store is open to all. Exit 0 when everything held, 4 when an object could not be read.
+                """,
+            ending: Ending("the view is removed, the store is as it was"),
+            examples: ["bsctl drill", "bsctl drill --all --bits 1000", "bsctl drill --losses 1 --seed 7"],
+            run: DrillCommands.drill),
+        Command(
             "simulate bit-rot", "flip bits in shards of a sandbox",
             synopsis: ["bsctl simulate bit-rot --count N [--seed S] [--force] [--dry-run]"],
             options: [Options.bitCount, Options.seed, Options.force, Options.destroyRealData, Options.dryRun],

@@ -87,6 +87,12 @@ enum Options {
 
     static let lossCount = Option("count", "N", .count(1...1024), "so many devices, at random")
     static let bitCount = Option("count", "N", .count(1...1_000_000), "so many bits")
+    static let drillSample = Option(
+        "sample", "N", .count(1...1_000_000_000), "read so many objects, chosen at random (1000)")
+    static let drillAll = Option("all", "read every object")
+    static let drillLosses = Option(
+        "losses", "N", .count(1...64), "lose so many devices (as many as the store survives now)")
+    static let drillBits = Option("bits", "N", .count(1...1_000_000), "flip so many bits (20)")
     static let seed = Option("seed", "S", .number(0...UInt64.max), "choose the same again")
     static let force = Option("force", "beyond what the store survives: data is lost")
     static let destroyRealData = Option("destroy-real-data", "also in a store that is no sandbox")
