@@ -118,21 +118,32 @@ def last_line(text):
     return (errors or lines or ["no message"])[-1].strip()
 
 
-def compile_c(source, *libraries):
-    """Compiles a C file of this directory into the cache; the path of the program. Again only when it changed."""
-    if shutil.which("cc") is None:
+def compile_c(source, *libraries, others=(), headers=(), compiler="cc"):
+    """Compiles a C file of this directory, with `others`, into the cache; the path of the program. Again only when one of them or of
+    `headers` changed. What cc cannot compile, the clang that comes with Swift may."""
+    if compiler == "cc" and shutil.which("cc") is None:
         require_debian("gcc", "libc6-dev")
-    digest = hashlib.sha256(source.read_bytes() + " ".join(libraries).encode()).hexdigest()[:16]
-    program = CACHE / "bin" / f"{source.stem}-{digest}"
-    if not program.exists():
-        program.parent.mkdir(parents=True, exist_ok=True)
-        draft = program.with_suffix(".new")
-        command = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-o", draft, source, *libraries]
+    program = shutil.which(compiler) or beside_swift(compiler)
+    if program is None:
+        raise Missing(f"needs {compiler}, which is neither on the path nor beside swift")
+    parts = [path.read_bytes() for path in (source, *others, *headers)]
+    digest = hashlib.sha256(b"".join(parts) + " ".join(libraries).encode()).hexdigest()[:16]
+    target = CACHE / "bin" / f"{source.stem}-{digest}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_suffix(".new")
+        command = [program, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-o", draft, source, *others, *libraries]
         built = subprocess.run(command, capture_output=True, text=True)
         if built.returncode != 0:
             raise Missing(f"cannot compile {source.name}: {last_line(built.stderr)}")
-        draft.rename(program)
-    return program
+        draft.rename(target)
+    return target
+
+
+def beside_swift(name):
+    """The program of that name in the Swift toolchain; None when there is none."""
+    swift = shutil.which("swift")
+    return swift and shutil.which(name, path=Path(os.path.realpath(swift)).parent)
 
 
 def bsctl():
@@ -201,6 +212,26 @@ def forget(directory):
             continue
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(file)
+
+
+def warm_up(byte_count, directory):
+    """Writes twice as much: no program is the first to touch the memory and the disk blocks of a run."""
+    path = directory / "warm"
+    with open(path, "wb") as file:
+        for _ in range(2 * byte_count >> 20):
+            file.write(os.urandom(1 << 20))
+    forget(directory)
+    path.unlink(missing_ok=True)
+
+
+def hollow(directory):
+    """Cuts all files to length 0: their room is free again, their inodes are not."""
+    for path in files(directory):
+        try:
+            os.truncate(path, 0)
+        except PermissionError:
+            os.chmod(path, 0o600)
+            os.truncate(path, 0)
 
 
 def stored_bytes(directory):
