@@ -199,23 +199,24 @@ static void *readAll(void *unused) {
 
 // Files
 
-static void temporaryPath(char path[PATH_MAX], const char *name) {
-    if (snprintf(path, PATH_MAX, "%s.new", name) >= PATH_MAX) fail("too long:", name);
-}
-
+/// A file that has no name yet: cheaper than one with another name first.
 static int createFile(const char *name) {
-    char path[PATH_MAX];
-    temporaryPath(path, name);
-    int file = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0) fail("create", path);
+    char parent[PATH_MAX];
+    const char *slash = strrchr(name, '/');
+    errno = 0;
+    if (snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - name) : 1, slash ? name : ".") >= PATH_MAX)
+        fail("too long:", name);
+    int file = openat(root, parent, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+    if (file < 0) fail("create a file without a name in", parent);
     return file;
 }
 
+/// Gives it its name, and replaces nothing.
 static void finishFile(int file, const char *name) {
-    char path[PATH_MAX];
-    temporaryPath(path, name);
-    if (close(file) != 0) fail("close", path);
-    if (renameat2(root, path, root, name, RENAME_NOREPLACE) != 0) fail("name", name);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (linkat(AT_FDCWD, path, root, name, AT_SYMLINK_FOLLOW) != 0) fail("name", name);
+    if (close(file) != 0) fail("close", name);
 }
 
 static void writeParts(int file, const struct part *parts, size_t count, const char *name) {
