@@ -173,8 +173,14 @@ void readMap(struct map *map, const uint8_t *bytes, size_t count) {
     memcpy(map, bytes + DIGEST_BYTES, sizeof *map);
     struct part parts[5];
     partsOf(map, parts);
-    for (int index = 0; index < 5; index++) bytes += index == 0 ? MAP_FRONT_BYTES : parts[index - 1].count,
+    size_t total = MAP_FRONT_BYTES;
+    for (int index = 0; index < 5; index++) total += parts[index].count;
+    if (total > count) fail("the map is", "too short");
+    bytes += MAP_FRONT_BYTES;
+    for (int index = 0; index < 5; index++) {
         *parts[index].bytes = memcpy(allocate(parts[index].count), bytes, parts[index].count);
+        bytes += parts[index].count;
+    }
 }
 
 int main(int count, char **arguments) {
