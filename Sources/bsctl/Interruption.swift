@@ -137,5 +137,7 @@ struct Ending: Error, Sendable {
     }
 
     static let nothingChanged = Ending("nothing was changed")
+    /// Between the work and the end of the process.
+    static let done = Ending("it had done what it was to do")
     static let goesOn = Ending("what was done until now stays", next: "run it again, it goes on")
 }

@@ -140,6 +140,46 @@ final class CompletionTests: CommandTest {
         XCTAssertEqual(outcome.complaints, "")
     }
 
+    func testZshCompletes() throws {
+        try XCTSkipUnless(Disk.exists("/usr/bin/zsh"), "zsh is not installed")
+        makeStore()
+        put([1], as: "photos/a")
+        Disk.makeDirectory(directory + "/functions")
+        Disk.write(expect(0, "completions zsh").output, to: directory + "/functions/_bsctl")
+        // A line is typed with a Tab at its end, and bsctl tells what it was called with.
+        let driver = """
+            zmodload zsh/zpty || exit 77
+            zpty z 'zsh -f -i'
+            zpty -w z 'PS1=; bsctl() { case $* in *completions*) \(Self.binaryPath) "$@" ;; *) print "G""OT<$*>" ;; esac }'
+            zpty -w z 'fpath=(\(directory)/functions $fpath); autoload -U compinit; compinit -u -D'
+            zpty -w z 'zle-line-init() { print -n "REA""DY" }; zle -N zle-line-init'
+            while IFS= read -r line; do
+                zpty -r z out '*READY*'
+                zpty -w -n z "$line"$'\\t\\n'
+                zpty -r z out '*GOT<*>*'
+                print -r -- "${${out##*GOT<}%%>*}"
+            done
+            """
+        Disk.write(Array(driver.utf8), to: directory + "/driver")
+        let wanted = [
+            ("bsctl statu", "status"), ("bsctl device dr", "device drain"),
+            ("bsctl device drain disk-6", "device drain disk-6"),
+            ("bsctl get ph", "get photos/"), ("bsctl get photos/", "get photos/a"),
+            ("bsctl put --if-a", "put --if-absent"),
+            ("bsctl init h --profile rs:6", "init h --profile rs:6+3"), ("bsctl help undel", "help undelete"),
+            ("bsctl -q device relab", "-q device relabel"),
+        ]
+        Disk.write(Array(wanted.map { $0.0 + "\n" }.joined().utf8), to: directory + "/lines")
+        let outcome = Child(
+            ["/usr/bin/timeout", "60", "/usr/bin/zsh", "-f", directory + "/driver"].map(Disk.bytes), in: directory,
+            environment: ["PATH=/usr/bin:/bin", "HOME=\(directory)", "TERM=dumb", "BSCTL_STORE=\(store)"],
+            input: directory + "/lines", scratch: directory + "/.zsh"
+        ).wait()
+        try XCTSkipIf(outcome.code == 77, "this zsh has no zpty")
+        let found = outcome.text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+        XCTAssertEqual(found, wanted.map { $0.1 }, outcome.complaints)
+    }
+
     func testZshReadsItsScript() throws { try check("zsh", ["-n"]) }
 
     func testFishReadsItsScript() throws { try check("fish", ["-n"]) }

@@ -40,6 +40,7 @@ enum Opening {
             try environment(invocation), access: access, options: options(invocation), progress: progress.handler)
         progress.clear()
         // To the end of closing: what is acknowledged is told.
+        defer { if access == .write { Interruption.set(.done) } }
         return try Interruption.cooperate(unless: endsAtOnce ?? (access == .read)) {
             defer { store.close() }
             if access == .write { Noticed.note(devices: store.devices, invocation) }

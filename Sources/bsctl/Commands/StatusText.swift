@@ -40,8 +40,9 @@ struct StatusText {
         let rows = status.devices.map { device in
             let space = device.space.map { "\(Size.text($0.freeBytes)) free of \(Size.text($0.totalBytes))" } ?? ""
             return [
-                device.label, Bar.text(device.space), space,
-                Self.health(device, status.usage[device.id] ?? DeviceUsage()), device.path ?? "?",
+                device.label, Self.health(device, status.usage[device.id] ?? DeviceUsage()), Bar.text(device.space),
+                space,
+                device.path ?? "?",
             ]
         }
         for (device, line) in zip(status.devices, Table.lines(rows)) {

@@ -20,14 +20,15 @@ enum ZshCompletions {
             "    local curcontext=$curcontext context state line bsctl_program=$words[1] bsctl_store=''",
             "    typeset -A opt_args",
             "    local -a commands",
+            "    local ret=1",
         ]
         lines += described("commands", firsts.map { ($0.word, $0.summary) } + [("help", "tells more of a command")])
         lines.append("    _arguments -C -s -S \\")
         lines += everywhere.map { "        \(specification($0)) \\" }
         lines += [
             "        '(- *)--version[tell the version]' '(- *)'{-h,--help}'[list the commands]' \\",
-            "        '1:command:{_describe command commands}' '*::: :->rest' && return 0",
-            "    [[ $state == rest ]] || return 1",
+            "        '1:command:{_describe command commands}' '*:: :->rest' && ret=0",
+            "    [[ $state == rest ]] || return ret",
             "    bsctl_store=${opt_args[--store]:-$opt_args[-s]}",
             "    curcontext=${curcontext%:*}-$words[1]:",
             "    case $words[1] in",
@@ -36,11 +37,11 @@ enum ZshCompletions {
             lines.append("    \(first.word))")
             if let command = first.command { lines += arguments(command, everywhere, indent: "        ") }
             if !first.seconds.isEmpty {
-                lines.append("        local -a seconds")
+                lines += ["        local -a seconds", "        state=''"]
                 lines += described("seconds", first.seconds.map { ($0.word, $0.command.summary) }, indent: "        ")
                 lines += [
-                    "        _arguments -C -s -S '1:command:{_describe command seconds}' '*::: :->second' && return 0",
-                    "        [[ $state == second ]] || return 1",
+                    "        _arguments -C -s -S '1:command:{_describe command seconds}' '*:: :->second' && ret=0",
+                    "        [[ $state == second ]] || return ret",
                     "        case $words[1] in",
                 ]
                 for second in first.seconds {

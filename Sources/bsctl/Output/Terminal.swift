@@ -57,8 +57,8 @@ enum Terminal {
         // In the background the terminal is another's.
         if !text.isEmpty, tcgetpgrp(2) != getpgrp() { return }
         isProgressDrawn.store(!text.isEmpty, ordering: .releasing)
-        // The last column stays free: some terminals break the line there.
-        let line = Text.cut(Printable.text(text), columns: columns(of: 2) - 1)
+        // The last columns stay free: for the ^C that a terminal shows, and some break a full line.
+        let line = Text.cut(Printable.text(text), columns: columns(of: 2) - 3)
         write(Array("\r\u{1b}[K\(line)".utf8), to: 2)
     }
 
