@@ -76,6 +76,30 @@ extension Index {
         }
     }
 
+    /// Remembers how fast the last repair made shards again. Of this index alone, as the times of scrubs are.
+    func noteRepairRate(_ bytesPerSecond: Double) throws(StoreError) {
+        var writer = ByteWriter()
+        writer.append(bytesPerSecond.bitPattern)
+        try write { connection throws(StoreError) in
+            try connection.statement("INSERT OR REPLACE INTO meta (id, value) VALUES (3, ?)")
+                .bind(1, Self.encode(writer.bytes)).run()
+        }
+    }
+
+    /// Bytes of shards a second; nil where nothing was repaired since the index was made.
+    func repairRate() throws(StoreError) -> Double? {
+        try read { connection throws(StoreError) in
+            let statement = try connection.statement("SELECT value FROM meta WHERE id = 3")
+            guard try statement.step() else { return nil }
+            defer { statement.reset() }
+            let bits = try Self.decode(statement.bytes(0), "the speed of repairs") { cursor throws(FormatError) in
+                try cursor.next(UInt64.self, "speed")
+            }
+            let rate = Double(bitPattern: bits)
+            return rate.isFinite && rate > 0 ? rate : nil
+        }
+    }
+
     /// The commit folded under `number`.
     func commitBlock(_ number: CommitNumber) throws(StoreError) -> BlockName? {
         try read { connection throws(StoreError) in

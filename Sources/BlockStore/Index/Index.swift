@@ -172,7 +172,7 @@ public final class Index: Sendable {
 
 /// The tables. A version's `block`, and a purge's, is the block that its record stands in now; a purge's `killed` the one in
 /// which the record that it kills stands, null when that is in no block any more. Row 2 of `meta` is drawn anew whenever the
-/// index is made anew: row ids are of this index alone.
+/// index is made anew: row ids are of this index alone. Row 3, where there is one, is the speed of the last repair.
 enum Schema {
     static let version: Int64 = 3
 

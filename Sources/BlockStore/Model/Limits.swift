@@ -25,6 +25,8 @@ enum Limits {
     static let smallBlocks = 1024
     /// Repaired side by side: some read while others are written.
     static let blocksInRepair = 4
+    /// A repair that wrote less than this says nothing of how fast the next will be.
+    static let leastMeasuredBytes = 16 << 20
     /// Recovery folds commits with so much of contents at a time, at least one.
     static let foldedContentsBytes = 8 << 20
     /// What SQLite may keep of the index in memory: the writer's connection, the same while an index is filled, which then

@@ -103,6 +103,7 @@ private struct RepairRun {
         }
         if !isUnsafeLeft, report.secondsToSafe == nil { report.secondsToSafe = 0 }
         if isUnsafeLeft { report.secondsToSafe = nil }
+        noteRate()
         if !report.lostBlocks.isEmpty {
             report.lostKeys = try LossFinder(engine, losing: Set(report.lostBlocks)).keys()
         }
@@ -162,6 +163,14 @@ private struct RepairRun {
         }
         if pause > 0 { store.environment.clock.sleep(nanoseconds: pause) }
         if try store.takeTurns() { try begin() }
+    }
+
+    /// What was repaired tells how long the next repair takes, where it was more than a few shards.
+    private func noteRate() {
+        let seconds = seconds(since: workStart)
+        guard report.writtenBytes >= Limits.leastMeasuredBytes, seconds > 0 else { return }
+        // The index is a cache: that this cannot be written down must not fail the repair.
+        try? engine.index.noteRepairRate(Double(report.writtenBytes) / seconds)
     }
 
     private mutating func finishAll() { while !under.isEmpty { finishFirst() } }

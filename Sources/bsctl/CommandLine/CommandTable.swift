@@ -187,6 +187,22 @@ enum CommandTable {
                 "bsctl status", "bsctl status --watch", "bsctl status --quiet || mail -s \"store\" root < /dev/null",
             ], run: StatusCommands.status),
         Command(
+            "odds", "how likely it is to lose data within a year, why, and what would change it",
+            synopsis: [
+                "bsctl odds [--profile P] [--afr RATE] [--repair-hours H] [--scrub-every TIME] …",
+                "bsctl odds --devices N [--domains N] [--profile P] [--data SIZE] …",
+                "bsctl odds --simulate YEARS [--devices N …] [--profile P …] [--seed S] …",
+            ],
+            options: [
+                Options.oddsProfile, Options.deviceCount, Options.domainCount, Options.dataSize, Options.failureRate,
+                Options.repairHours, Options.domainFailureRate, Options.latentErrorRate, Options.scrubInterval,
+                Options.simulatedYears, Options.seed,
+            ], operands: 0...0,
+            examples: [
+                "bsctl odds", "bsctl odds --profile rs:4+3", "bsctl odds --profile lrc:12+2+2 --devices 16 --afr 2%",
+                "bsctl odds --simulate 10000 --devices 1000 --domains 50 --profile rs:8+3 --profile lrc:12+2+2",
+            ], run: OddsCommands.odds),
+        Command(
             "device ls", "list the devices, what they hold and how much room they have", synopsis: ["bsctl device ls"],
             operands: 0...0,
             details: """

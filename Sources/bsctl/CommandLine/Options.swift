@@ -85,6 +85,27 @@ enum Options {
         "rate", "SIZE", .size(1 << 10...1 << 40), "read and write at most so many bytes a second, such as 50MB")
     static let abandon = Option("abandon", "say goodbye to what may have been acknowledged and cannot be read")
 
+    static let oddsProfile = Option(
+        "profile", "P", .profile, isRepeatable: true,
+        "as if all blocks had P (the store's own, or rs:4+2); several to compare with --simulate")
+    static let deviceCount = Option(
+        "devices", "N", .count(1...10_000), "N devices that are only thought of, and no store")
+    static let domainCount = Option("domains", "N", .count(1...10_000), "with --devices: spread over N failure domains")
+    static let dataSize = Option(
+        "data", "SIZE", .size(1 << 20...1 << 60),
+        "with --devices: so much data, without parity (4 TB of shards on each)")
+    static let failureRate = Option("afr", "RATE", .yearlyRate, "how many devices fail in a year, of a hundred (1.5%)")
+    static let repairHours = Option(
+        "repair-hours", "H", .hours, "from a failure until all is made again (a wait, and the time to rebuild)")
+    static let domainFailureRate = Option(
+        "domain-afr", "RATE", .yearlyRate, "how many failure domains are lost as a whole in a year (0.5%)")
+    static let latentErrorRate = Option(
+        "latent", "RATE", .yearlyRate, "how many devices get a bad place in a year that only reading finds (3%)")
+    static let scrubInterval = Option(
+        "scrub-every", "TIME", .duration, "how often everything is read (what is known of scrubs, or 30d)")
+    static let simulatedYears = Option(
+        "simulate", "YEARS", .count(1...10_000_000), "play so many years of the devices, with dice, and count")
+
     static let lossCount = Option("count", "N", .count(1...1024), "so many devices, at random")
     static let bitCount = Option("count", "N", .count(1...1_000_000), "so many bits")
     static let drillSample = Option(

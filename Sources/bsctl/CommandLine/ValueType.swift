@@ -132,6 +132,29 @@ extension ValueType<Double> {
     }
 }
 
+extension ValueType<Double> {
+    /// "1.5%": of a hundred in a year, as a fraction.
+    static var yearlyRate: Self {
+        ValueType { bytes throws(UsageError) in
+            let text = try utf8(bytes)
+            guard text.last == "%", let value = Double(text.dropLast()), value >= 0, value <= 1000 else {
+                throw UsageError(description: "expected a percentage, such as 1.5%, of at most 1000%")
+            }
+            return value / 100
+        }
+    }
+
+    /// "36", "0.5".
+    static var hours: Self {
+        ValueType { bytes throws(UsageError) in
+            guard let value = Double(try utf8(bytes)), value >= 0.1, value <= 87_660 else {
+                throw UsageError(description: "expected a number of hours from 0.1 to 87660, such as 36")
+            }
+            return value
+        }
+    }
+}
+
 extension ValueType<Profile> {
     /// What is proposed; others are possible.
     private static var usual: [String] {
