@@ -105,6 +105,11 @@ public final class DirectoryHome: Home {
 
     public func openIndex() throws(StoreError) -> Index { try Index.open(path: place + "/" + Self.indexName) }
 
+    public var indexIdentity: String? {
+        guard let status = try? Files.status(of: Array(Self.indexName.utf8), in: root) else { return nil }
+        return "\(status.st_dev):\(status.st_ino)"
+    }
+
     public func discardIndex() throws(StoreError) { try discard(Self.indexName, "delete the index") }
 
     public func openKnownFiles() throws(StoreError) -> KnownFiles? {

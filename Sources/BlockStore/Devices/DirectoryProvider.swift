@@ -78,6 +78,14 @@ public final class DirectoryProvider: DeviceProvider {
         return nil
     }
 
+    /// `path` from the root: a hint must hold from anywhere.
+    public static func absolute(_ path: String) -> String {
+        if let resolved = resolved(path) { return resolved }
+        guard !path.hasPrefix("/"), let here = getcwd(nil, 0) else { return path }
+        defer { free(here) }
+        return String(cString: here) + "/" + path
+    }
+
     private static func parent(of path: String) -> String {
         path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     }

@@ -13,10 +13,11 @@ public struct StoreEnvironment: Sendable {
     /// Blocks are no larger than this a shard. Smaller in simulations, so that a few bytes fill many.
     var largestShardBytes = Limits.largestShardBytes
 
+    /// Devices that are directories, real time and real threads, unless something else is given.
     public init(
-        home: any Home, devices: any DeviceProvider, clock: any Clock, random: any RandomSource,
-        executor: any Executor, shouldStop: @escaping @Sendable () -> Bool = { false },
-        stageTimes: StageTimes? = nil
+        home: any Home, devices: any DeviceProvider = DirectoryProvider(), clock: any Clock = SystemClock(),
+        random: any RandomSource = SystemRandom(), executor: any Executor = ThreadedExecutor(),
+        shouldStop: @escaping @Sendable () -> Bool = { false }, stageTimes: StageTimes? = nil
     ) {
         self.home = home
         self.devices = devices
@@ -31,6 +32,15 @@ public struct StoreEnvironment: Sendable {
     func checkStop(_ operation: String) throws(StoreError) {
         guard shouldStop() else { return }
         throw StoreError(.interrupted, operation, detail: "it was interrupted", advice: "run it again, it goes on")
+    }
+
+    /// The surroundings of a store whose home is the directory `path`.
+    ///
+    /// - Parameters:
+    ///   - creating: makes the directory when it is not there.
+    ///   - command: what this process is, for whoever finds the store locked.
+    public init(home path: String, creating: Bool = false, command: String = "a program") throws(StoreError) {
+        self.init(home: try DirectoryHome(path: path, creating: creating, command: command))
     }
 
     /// Shard payload of a full block with `columns` data columns.
@@ -67,6 +77,9 @@ public protocol Home: AnyObject, Sendable {
     /// what is there is not a sound index.
     func openIndex() throws(StoreError) -> Index
 
+    /// Tells apart the index that is there from one that stood in its place before; nil where that cannot be.
+    var indexIdentity: String? { get }
+
     /// Deletes the index and everything SQLite keeps beside it. The index must not be open.
     func discardIndex() throws(StoreError)
 
@@ -89,6 +102,7 @@ extension Home {
     public func startWaiting() {}
     public func stopWaiting() {}
     public var isAwaited: Bool { true }
+    public var indexIdentity: String? { nil }
     public func openKnownFiles() throws(StoreError) -> KnownFiles? { nil }
     public func discardKnownFiles() throws(StoreError) {}
     public func space() throws(StoreError) -> DeviceSpace { DeviceSpace(totalBytes: 0, freeBytes: 0) }

@@ -50,6 +50,9 @@ public final class Index: Sendable {
         return index
     }
 
+    /// Whether it is the home's, which follows what others write; otherwise it is as it was when it was made.
+    var isFile: Bool { path != nil }
+
     /// The whole database.
     func snapshot() throws(StoreError) -> [UInt8] {
         try write { connection throws(StoreError) in try connection.serialize() }

@@ -62,6 +62,8 @@ enum Limits {
     static let pieceBytes = 256 << 10
     /// Those who have gathered their objects wait while so many bytes wait to be stored.
     static let queuedBytes = 64 << 20
+    /// After a group of several its callers are waited for so long at most: 4 ms.
+    static let gatheringNanoseconds: UInt64 = 4_000_000
     /// A store open for many writers that nobody writes to is given back after so long (1 s), or when somebody waits for it,
     /// which is looked for so often (50 ms).
     static let idleNanoseconds: UInt64 = 1_000_000_000

@@ -37,7 +37,7 @@ extension Store {
     /// and is read throughout. What is to be done is the configuration's profile and the blocks that have another one:
     /// cut off anywhere, the next call goes on, and puts to order what it finds half done.
     ///
-    /// - Parameter profile: nil for the store's own: what is not finished is.
+    /// - Parameter wanted: nil for the store's own profile: what is not finished is.
     /// - Throws: `.tooFewDevices`, `.noSpace` before anything is changed; single blocks that fail are in the
     ///   report.
     /// - Complexity: reads k shards of a block for new parity, fewer where parity follows from parity; memory as a repair.

@@ -441,6 +441,14 @@ enum CommandTable {
                 """,
             examples: ["bsctl bench compress", "bsctl bench compress disk.img"], run: BenchCommands.compress),
         Command(
+            "bench put", "measure small durable puts, one and many at once, against bare files, and reading them",
+            synopsis: ["bsctl bench put [--in DIR] [--tasks N]"],
+            options: [Options.benchDirectory, Options.tasks], operands: 0...0,
+            details: """
+                In a sandbox that is removed afterwards.
+                """,
+            examples: ["bsctl bench put", "bsctl bench put --in /mnt/disk --tasks 16"], run: BenchCommands.put),
+        Command(
             "completions", "print a script that completes commands, options, keys and devices in your shell",
             synopsis: [
                 "bsctl completions bash|zsh|fish", "bsctl completions keys [PREFIX]", "bsctl completions devices",

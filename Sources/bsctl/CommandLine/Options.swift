@@ -125,4 +125,5 @@ enum Options {
     static let benchDirectory = Option(
         "in", "DIR", .directory, "where the stores are made and removed again, on the disk to be measured (.)")
     static let threads = Option("threads", "N", .count(1...256), "so many at once (1)")
+    static let tasks = Option("tasks", "N", .count(1...4096), "so many put at once (64)")
 }

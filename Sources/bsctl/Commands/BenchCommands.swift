@@ -78,6 +78,35 @@ enum BenchCommands {
         return try body(directory)
     }
 
+    static func put(_ invocation: Invocation) throws -> ExitCode {
+        let tasks = invocation[Options.tasks] ?? 64
+        let figures = try withTemporaryDirectory(in: invocation[Options.benchDirectory] ?? ".") { directory in
+            try PutBenchmark(directory: directory, objectBytes: 4096, tasks: tasks).run()
+        }
+        let (ceiling, lone) = (figures[1], figures[2])
+        if invocation.has(Options.json) {
+            let results = figures.map { figure in
+                JSON.fields([
+                    ("name", .string(figure.name)), ("milliseconds", .number(figure.median)),
+                    ("cpuMilliseconds", .number(figure.cpuMedian)), ("byFiles", .number(figure.ratio(to: ceiling))),
+                    ("byPut", .number(figure.ratio(to: lone))),
+                ])
+            }
+            Terminal.print(JSON.object([("benchmark", .string("put")), ("results", .array(results))]))
+            return .done
+        }
+        var rows = [["4 KiB", "ms", "CPU ms", "of the files side by side", "of a put", "a second"]]
+        for figure in figures {
+            rows.append([
+                figure.name, Size.decimals(figure.median, 3), Size.decimals(figure.cpuMedian, 3),
+                Size.decimals(figure.ratio(to: ceiling), 2), Size.decimals(figure.ratio(to: lone), 2),
+                Size.decimals(1000 / figure.median, 0),
+            ])
+        }
+        for line in Table.lines(rows, right: [1, 2, 3, 4, 5]) { Terminal.print(line) }
+        return .done
+    }
+
     private static let defaultBytes = 512 << 20
 
     private static func chunkBytes(_ invocation: Invocation) -> Int {

@@ -1,3 +1,4 @@
+import BlockStore
 import Glibc
 
 /// Paths as bytes.
@@ -29,13 +30,5 @@ enum Paths {
     }
 
     /// `path` from the root: a hint must hold from anywhere.
-    static func absolute(_ path: String) -> String {
-        if let resolved = realpath(path, nil) {
-            defer { free(resolved) }
-            return String(cString: resolved)
-        }
-        guard !path.hasPrefix("/"), let here = getcwd(nil, 0) else { return path }
-        defer { free(here) }
-        return String(cString: here) + "/" + path
-    }
+    static func absolute(_ path: String) -> String { DirectoryProvider.absolute(path) }
 }
