@@ -12,6 +12,26 @@ extension Index {
         return try blocks(statement, connection).first
     }
 
+    /// Those of `refs` that there are, in one view of the index.
+    func blocks(_ refs: Set<BlockRef>) throws(StoreError) -> [IndexedBlock] {
+        try read { connection throws(StoreError) in
+            try connection.run("BEGIN")
+            defer {
+                connection.resetAll()
+                try? connection.run("END")
+            }
+            let devices = try Self.devices(connection)
+            let statement = try connection.statement(Self.columns + "WHERE ref = ?")
+            var result: [IndexedBlock] = []
+            for ref in refs.sorted() {
+                statement.bind(1, ref.row)
+                if try statement.step() { result.append(try Self.block(statement, devices)) }
+                statement.reset()
+            }
+            return result
+        }
+    }
+
     func block(named name: BlockName) throws(StoreError) -> IndexedBlock? {
         try read { connection throws(StoreError) in try Self.block(named: name, connection) }
     }

@@ -18,6 +18,7 @@ final class DuplicateFinder: Sendable {
         var devices: [DeviceID] = []
         /// A block that counts and does not have all its shards: the put owes them too.
         var owedShards: [BlockRef: Int] = [:]
+        var survival = SurvivalTable()
     }
     private let known: Monitor<Known>
 
@@ -48,8 +49,10 @@ final class DuplicateFinder: Sendable {
     /// The same for many chunks, with one look at the index.
     func areHits(_ digests: [Digest]) throws(StoreError) -> [Bool] {
         var hits = [Bool](repeating: false, count: digests.count)
-        for place in try engine.index.numberedPlaces(of: digests) where !hits[place.position] {
-            hits[place.position] = try counts(place.block, requiredLosses)
+        let places = try engine.index.numberedPlaces(of: digests)
+        let survived = try lossesSurvived(Set(places.map(\.block)))
+        for place in places where !hits[place.position] {
+            hits[place.position] = counts(place.block, survived[place.block], requiredLosses)
         }
         return hits
     }
@@ -83,7 +86,11 @@ final class DuplicateFinder: Sendable {
 
     /// Whether a block survives so many losses; if so, what it lacks is owed.
     private func counts(_ ref: BlockRef, _ losses: Int) throws(StoreError) -> Bool {
-        guard let survived = try lossesSurvived(ref) else { return false }
+        counts(ref, try lossesSurvived(ref), losses)
+    }
+
+    private func counts(_ ref: BlockRef, _ survived: Int?, _ losses: Int) -> Bool {
+        guard let survived else { return false }
         let isEnough = survived >= losses || Mutant.isActive(.duplicateUnprotected)
         if isEnough {
             known.withLock { known in
@@ -94,23 +101,29 @@ final class DuplicateFinder: Sendable {
     }
 
     /// How many losses the block survives, with its sound rows on devices in service; nil for no block of ours.
-    private func lossesSurvived(_ ref: BlockRef) throws(StoreError) -> Int? {
+    private func lossesSurvived(_ ref: BlockRef) throws(StoreError) -> Int? { try lossesSurvived([ref])[ref] }
+
+    /// The same for many blocks, with one look at the index for those that were not asked for before.
+    private func lossesSurvived(_ refs: Set<BlockRef>) throws(StoreError) -> [BlockRef: Int] {
         let devices = engine.devices.inService
-        let survived = known.withLock { known in
+        var survived: [BlockRef: Int] = known.withLock { known in
             if known.devices != devices {
                 known.survived = [:]
                 known.devices = devices
             }
-            return known.survived[ref]
+            return refs.reduce(into: [:]) { $0[$1] = known.survived[$1] }
         }
-        if let survived { return survived }
-        guard let block = try engine.index.block(ref) else { return nil }
-        let rows = engine.soundRows(of: block)
-        let found = Protection.lossesSurvived(rows, columns: block.columns, payloadBytes: block.shardPayloadBytes)
-        known.withLock { known in
-            known.survived[ref] = found
-            known.lacking[ref] = block.profile.shardCount - rows.count
+        guard survived.count < refs.count else { return survived }
+        for block in try engine.index.blocks(refs.filter { survived[$0] == nil }) {
+            let rows = engine.soundRows(of: block)
+            survived[block.ref] = known.withLock { known in
+                let found = known.survival.lossesSurvived(
+                    rows, columns: block.columns, payloadBytes: block.shardPayloadBytes)
+                known.survived[block.ref] = found
+                known.lacking[block.ref] = block.profile.shardCount - rows.count
+                return found
+            }
         }
-        return found
+        return survived
     }
 }

@@ -134,6 +134,7 @@ final class FlatCostTests: XCTestCase {
             ),
             ("chunks of a block", { _ = try $0.index.chunks(in: try $0.block(5).ref) }),
             ("block", { _ = try $0.index.block(try $0.block(5).ref) }),
+            ("blocks", { _ = try $0.index.blocks([try $0.block(5).ref, try $0.block(7).ref]) }),
             ("blocks by number", { _ = try $0.index.blocks(from: BlockNumber(3), to: BlockNumber(5)) }),
             ("a page of blocks", { _ = try $0.index.blocks(after: $0.blocks[4], limit: 5) }),
             (
