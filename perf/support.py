@@ -167,11 +167,18 @@ def bsctl():
 # Measuring
 
 
-def run(command, **options):
-    """Runs a command: (what it printed, wall and CPU seconds and peak memory of the whole process and what it waited for)."""
+def run(command, *, discards=False, **options):
+    """Runs a command: (what it printed, wall and CPU seconds and peak memory of the whole process and what it waited for).
+
+    With `discards` nobody reads what it prints, which may be more than there is room for."""
     start = time.monotonic()
-    process = subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    if discards:
+        with open(os.devnull, "wb") as nothing:
+            process = subprocess.Popen(
+                [str(word) for word in command], stdout=nothing, stderr=subprocess.PIPE, text=True, **options)
+    else:
+        process = subprocess.Popen(
+            [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     output, errors, usage = wait_with_usage(process)
     wall = time.monotonic() - start
     if process.returncode != 0:
@@ -195,7 +202,7 @@ def wait_with_usage(process):
     errors = []
     reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
     reader.start()
-    output = process.stdout.read()
+    output = process.stdout.read() if process.stdout else ""
     reader.join()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

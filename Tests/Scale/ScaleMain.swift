@@ -5,6 +5,8 @@ import Foundation
 /// scripts/harness.
 ///
 ///     Scale make DIRECTORY CHUNKS | rebuild DIRECTORY | collect DIRECTORY [--full]
+///     Scale catalogue DIRECTORY CHUNKS | open DIRECTORY read|write | look-up DIRECTORY | put DIRECTORY BYTES SEED |
+///         commit DIRECTORY
 @main
 struct ScaleMain {
     static func main() {
@@ -20,10 +22,23 @@ struct ScaleMain {
     private static func run(_ command: String, _ place: String, _ options: [String]) throws {
         let start = ContinuousClock.now
         var found: [String: Int] = [:]
+        var operations = Operations()
         switch command {
-        case "make":
+        case "make", "catalogue":
             guard let text = options.first, let count = Int(text) else { fail("how many chunks?", code: 2) }
-            try SyntheticStore.make(at: place, chunkCount: count)
+            if command == "make" {
+                try SyntheticStore.make(at: place, chunkCount: count)
+            } else {
+                try Catalogue.make(at: place, chunkCount: count)
+            }
+        case "open": try operations.open(place, options.first == "write" ? .write : .read)
+        case "look-up": try operations.lookUp(place)
+        case "put":
+            guard options.count == 2, let byteCount = Int(options[0]), let seed = UInt64(options[1]) else {
+                fail("how many bytes, of which seed?", code: 2)
+            }
+            try operations.put(place, byteCount: byteCount, seed: seed)
+        case "commit": try operations.commit(place)
         case "rebuild":
             let report = try Store.rebuildIndex(
                 try SyntheticStore.environment(place), options: SyntheticStore.options)
@@ -39,17 +54,16 @@ struct ScaleMain {
             ]
         default: fail("what is \(command)?", code: 2)
         }
-        let wall = ContinuousClock.now - start
-        print(json(found, wallSeconds: Double(wall.components.attoseconds) / 1e18 + Double(wall.components.seconds)))
+        print(json(found, operations, wallSeconds: Operations.seconds(ContinuousClock.now - start)))
     }
 
-    private static func json(_ found: [String: Int], wallSeconds: Double) -> String {
-        var cpu = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu)
+    private static func json(_ found: [String: Int], _ operations: Operations, wallSeconds: Double) -> String {
+        let steps = operations.steps.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value.json)" }
         let fields =
-            found.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" } + [
+            found.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }
+            + (steps.isEmpty ? [] : ["\"steps\": {\(steps.joined(separator: ", "))}"]) + [
                 "\"wallSeconds\": \(wallSeconds)",
-                "\"cpuSeconds\": \(Double(cpu.tv_sec) + Double(cpu.tv_nsec) / 1e9)",
+                "\"cpuSeconds\": \(Operations.cpuSeconds)",
                 "\"peakKiB\": \(peakKiB())",
             ]
         return "{" + fields.joined(separator: ", ") + "}"

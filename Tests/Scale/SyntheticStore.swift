@@ -41,18 +41,20 @@ struct SyntheticStore {
     private static let chunksOfObject = Manifest.maximumEntries * SmallNodes.entryCount
     private static let chunksOfCommit = 6 * chunksOfObject
 
-    private let engine: Engine
+    let engine: Engine
     private let tenure: WriterTenure
     private let workspace = ChunkWorkspace()
-    private var counter: UInt64 = 0
+    var counter: UInt64 = 0
     private var objects = 0
 
     /// What the harness opens a store with. Blocks are small, for all that they hold is contents.
-    static func environment(_ place: String, creating: Bool = false) throws -> StoreEnvironment {
+    static func environment(
+        _ place: String, creating: Bool = false, shardBytes: Int = 256 << 10
+    ) throws -> StoreEnvironment {
         var environment = StoreEnvironment(
             home: try DirectoryHome(path: place, creating: creating, command: "scale"), devices: DirectoryProvider(),
             clock: SystemClock(), random: SystemRandom(), executor: ThreadedExecutor())
-        environment.largestShardBytes = 256 << 10
+        environment.largestShardBytes = shardBytes
         return environment
     }
 
@@ -64,29 +66,43 @@ struct SyntheticStore {
 
     /// Makes a store of about `chunkCount` chunks at `place`.
     static func make(at place: String, chunkCount: Int) throws {
-        let environment = try environment(place, creating: true)
+        var commits = 0
+        try make(in: try environment(place, creating: true)) { maker in
+            guard maker.counter < chunkCount else { return false }
+            try maker.commit(kinds[commits % kinds.count])
+            commits += 1
+            return true
+        }
+    }
+
+    /// Makes a store of what `commit` adds until it is false. It has no index.
+    static func make(in environment: StoreEnvironment, _ commit: (inout SyntheticStore) throws -> Bool) throws {
+        let place = environment.home.place
         _ = try Store.create(
             environment, devices: (1...2).map { NewDevice(path: "\(place)/disk-\($0)") },
             profile: try Profile("rs:1+1"),
             isSandbox: true)
         let store = try Store.open(environment, access: .write, options: options)
-        var maker = SyntheticStore(engine: store.engine, tenure: try store.startTenure())
-        var commits = 0
-        while maker.counter < chunkCount {
-            try maker.commit(kinds[commits % kinds.count])
-            commits += 1
-        }
+        var maker = try SyntheticStore(store)
+        while try commit(&maker) {}
         store.close()
         try environment.home.discardIndex()
     }
 
-    private init(engine: Engine, tenure: WriterTenure) {
-        self.engine = engine
-        self.tenure = tenure
+    init(_ store: Store) throws {
+        engine = store.engine
+        tenure = try store.startTenure()
+    }
+
+    func newCommit() -> CommitWriter { CommitWriter(tenure, minimumShards: nil) }
+
+    func finish(_ writer: CommitWriter) throws {
+        _ = try writer.commit()
+        if let problem = tenure.indexProblem { throw problem }
     }
 
     private mutating func commit(_ kind: Kind) throws {
-        let writer = CommitWriter(tenure, minimumShards: nil)
+        let writer = newCommit()
         var purges: [PurgeRecord] = []
         for _ in 0..<(Self.chunksOfCommit / Self.chunksOfObject) {
             var kept = SmallNodes()
@@ -105,8 +121,7 @@ struct SyntheticStore {
         // What is left of a commit must not be a small block with made-up chunks, which `--full` would merge with others.
         if kind == .live { try addFiller(to: writer) }
         for purge in purges { try writer.add(.purge(purge)) }
-        _ = try writer.commit()
-        if let problem = tenure.indexProblem { throw problem }
+        try finish(writer)
         // Nobody asks this index: it is made from the shards when it is measured.
         try engine.index.clear()
     }
@@ -124,18 +139,23 @@ struct SyntheticStore {
         return PurgeRecord(key: put.key, killed: try writer.add(.put(put)))
     }
 
-    private mutating func addChunk(isTrue: Bool, to writer: CommitWriter) throws -> ManifestEntry {
+    mutating func addChunk(isTrue: Bool, to writer: CommitWriter) throws -> ManifestEntry {
         counter += 1
         let content = withUnsafeBytes(of: counter.littleEndian) { Array($0) }
         if isTrue { return ManifestEntry(digest: try add(content, to: writer), byteCount: 8) }
-        var words = ByteWriter()
-        for word in 0..<UInt64(4) { words.append(Self.stirred(counter &* 4 &+ word)) }
-        let digest = words.bytes.withUnsafeBytes { Digest($0) }
+        let digest = Self.digest(of: counter)
         let short = Array(content.prefix(4))
         try short.withBytes { raw throws(StoreError) in
             try writer.add(raw, digest: digest, plainBytes: raw.count, codec: .stored, checksum: CRC32C.of(short))
         }
         return ManifestEntry(digest: digest, byteCount: UInt64(short.count))
+    }
+
+    /// The made-up digest of a chunk.
+    static func digest(of number: UInt64) -> Digest {
+        var words = ByteWriter()
+        for word in 0..<UInt64(4) { words.append(stirred(number &* 4 &+ word)) }
+        return words.bytes.withUnsafeBytes { Digest($0) }
     }
 
     /// Adds a chunk under its own digest.
