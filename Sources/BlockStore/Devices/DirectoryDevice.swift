@@ -135,12 +135,14 @@ public final class DirectoryDevice: Device {
             guard let blocks = try existingDirectory(Self.blocks) else { return [] }
             var shards: [ShardName] = []
             let firstDirectory = ShardName.directoryName(of: first)
+            // Asked for what is new, a directory of thousands is mostly old.
+            let firstFile = Array(ShardName.beginning(of: first).utf8)
             for name in try Files.names(in: blocks) {
                 guard let text = String(validating: name, as: UTF8.self), text.utf8.count == 13,
                     UInt64(text, radix: 16) != nil, text >= firstDirectory,
                     let directory = try existingDirectory("\(Self.blocks)/\(text)")
                 else { continue }
-                for file in try Files.names(in: directory) {
+                for file in try Files.names(in: directory, from: firstFile) {
                     guard let file = String(validating: file, as: UTF8.self), let shard = ShardName(fileName: file),
                         shard.number >= first, shard.directoryName == text
                     else { continue }

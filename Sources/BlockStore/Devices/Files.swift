@@ -191,7 +191,9 @@ enum Files {
     }
 
     /// The names in a directory, without `.` and `..`, sorted as bytes: readdir's order is no order.
-    static func names(in directory: FileDescriptor) throws(SystemError) -> [[UInt8]] {
+    ///
+    /// - Parameter first: names below it are passed over where they are read, neither copied nor sorted.
+    static func names(in directory: FileDescriptor, from first: [UInt8] = []) throws(SystemError) -> [[UInt8]] {
         let copy = try call(Array(".".utf8)) { openat(directory.number, $0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard let stream = fdopendir(copy) else {
             let number = errno
@@ -206,7 +208,11 @@ enum Files {
                 if errno != 0 { throw SystemError(errno) }
                 break
             }
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            let found: [UInt8]? = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+                let name = raw.prefix { $0 != 0 }
+                return name.lexicographicallyPrecedes(first) ? nil : Array(name)
+            }
+            guard let name = found else { continue }
             if name.count > 2 || name.contains(where: { $0 != UInt8(ascii: ".") }) { names.append(name) }
         }
         return names.sorted { $0.lexicographicallyPrecedes($1) }

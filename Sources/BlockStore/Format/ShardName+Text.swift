@@ -14,8 +14,11 @@ extension ShardName {
     /// `<number>-<first 8 bytes of block id>.<row>`, in hexadecimal digits of fixed width, so that names
     /// sort in the order written.
     public var fileName: String {
-        "\(hexadecimal(number.value, digits: 16))-\(hexadecimal(idPrefix, digits: 16)).\(row.name)"
+        "\(Self.beginning(of: number))\(hexadecimal(idPrefix, digits: 16)).\(row.name)"
     }
+
+    /// How the file names of shards with this number begin; those of lower numbers come before it.
+    static func beginning(of number: BlockNumber) -> String { "\(hexadecimal(number.value, digits: 16))-" }
 
     public var description: String { fileName }
 
