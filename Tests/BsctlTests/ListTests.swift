@@ -44,6 +44,8 @@ final class ListTests: CommandTest {
         let outcome = expect(1, "ls --json many/1")
         XCTAssertEqual(try keys(of: outcome), (0..<1000).map { "many/\(10_000 + $0)" })
         XCTAssertEqual(try object(outcome)["code"] as? String, "indexDamaged")
+        XCTAssertEqual(
+            try JSONSchema(Documents.text("docs/schema/bsctl.json")).problems(of: object(outcome), as: "list"), [])
         XCTAssertTrue(try XCTUnwrap(try object(outcome)["error"] as? String).contains("read the index"))
         XCTAssertTrue(outcome.complaints.contains("read the index"), outcome.complaints)
     }
