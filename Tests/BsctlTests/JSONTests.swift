@@ -12,13 +12,16 @@ final class JSONTests: CommandTest {
         Disk.makeDirectory(directory + "/tree")
         Disk.write(Self.bytes(200_000, seed: 1), to: directory + "/tree/x")
         Disk.write([1, 2, 3], to: directory + "/file")
-        var seen: Set<String> = ["code", "key", "version", "device", "commit"]
+        var seen: Set<String> = ["code", "key", "version", "device", "commit", "figure"]
         for (name, line) in [
             ("initPlan", "init store --disks 6 --dry-run"), ("init", "init store --disks 6"), ("write", "put file k"),
             ("write", "put -r tree"),
             ("write", "put -r tree --dry-run"), ("write", "put file k2 --dry-run"), ("list", "ls"),
             ("list", "ls -l --versions"), ("stat", "stat k"), ("versions", "versions k"), ("get", "get k out"),
-            ("get", "get -r tree out2"), ("status", "status"), ("devices", "device ls"),
+            ("get", "get -r tree out2"), ("status", "status"), ("devices", "device ls"), ("odds", "odds"),
+            ("odds", "odds --devices 9 --domains 3 --data 1GiB"),
+            ("fleet", "odds --simulate 20 --devices 7 --data 1GiB --profile rs:4+2 --profile lrc:4+2+1"),
+            ("report", "report page.html"),
             ("wouldCopy", "cp k k3 --dry-run"), ("write", "cp k k3"), ("wouldMove", "mv k3 k4 --dry-run"),
             ("write", "mv k3 k4"), ("wouldRemove", "rm k4 --dry-run"), ("write", "rm k4"), ("list", "ls --versions"),
             ("versions", "versions k4"), ("wouldRestore", "undelete k4 --dry-run"), ("write", "undelete k4"),
@@ -129,7 +132,7 @@ final class JSONTests: CommandTest {
         XCTAssertEqual(commands, Set(CommandTable.all.map(\.name)))
         XCTAssertEqual(used.subtracting(names), [], "every name is defined")
         let parts: Set<String> = [
-            "code", "key", "version", "device", "commit", "failedFile", "failedKey", "error", "reading",
+            "code", "key", "version", "device", "commit", "failedFile", "failedKey", "error", "reading", "figure",
         ]
         XCTAssertEqual(names.subtracting(used), parts, "every definition is printed by some command")
     }

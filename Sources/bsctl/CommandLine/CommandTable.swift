@@ -198,10 +198,27 @@ enum CommandTable {
                 Options.repairHours, Options.domainFailureRate, Options.latentErrorRate, Options.scrubInterval,
                 Options.simulatedYears, Options.seed,
             ], operands: 0...0,
+            details: """
+                Says it as a percentage and as once in so many years, for the blocks where they lie, with the speed \
+                of repairs and the age of scrubs where these are known; names the greatest risk and what would \
+                change the odds; prints every assumption, with the option that replaces it, and what the model \
+                leaves out. With --devices no store is needed. --simulate plays years of a fleet, the same for \
+                each profile. docs/odds.md has the model.
+                """,
             examples: [
                 "bsctl odds", "bsctl odds --profile rs:4+3", "bsctl odds --profile lrc:12+2+2 --devices 16 --afr 2%",
                 "bsctl odds --simulate 10000 --devices 1000 --domains 50 --profile rs:8+3 --profile lrc:12+2+2",
             ], run: OddsCommands.odds),
+        Command(
+            "report", "a page about the store, to read in a browser, print or send",
+            synopsis: ["bsctl report FILE.html"], operands: 1...1, takes: [.file],
+            details: """
+                One file that needs nothing else: devices, redundancy, age of verification, space, growth, the odds \
+                of loss, health in words and the command to run next. It appears whole or not at all and replaces \
+                nothing. It names devices, their paths and domains, and keys only where commits are in doubt. The \
+                exit code is that of bsctl status.
+                """,
+            examples: ["bsctl report store.html", "bsctl report report-2026-03.html"], run: ReportCommands.report),
         Command(
             "device ls", "list the devices, what they hold and how much room they have", synopsis: ["bsctl device ls"],
             operands: 0...0,

@@ -33,7 +33,11 @@ extension OddsCommands {
         let seed = seed(invocation)
         var lives: [FleetLife] = []
         for subject in subjects {
-            progress.update { "playing \(Count.text(years, "year")) of \(subject.profile)" }
+            progress.update {
+                Progress(
+                    phase: "playing \(subject.profile)", doneBytes: 0, totalBytes: 0, doneItems: lives.count,
+                    totalItems: subjects.count)
+            }
             var fleet = FleetSimulation(
                 subject.profile, on: subject.layout.devices, blocks: min(20_000, subject.layout.blocks),
                 subject.assumptions, seed: seed)

@@ -104,14 +104,14 @@ enum OddsText {
         case .devices:
             return tolerance < 0
                 ? "devices that fail" : "\(tolerance + 1) or more devices down at once, each failed by itself"
-        case .domains: return "a whole failure domain gone"
+        case .domains: return "a whole failure domain gone, with whatever is down or bad beside it"
         case .latentErrors:
             return "a bad place that nobody knew of, found when \(Count.text(max(0, tolerance), "device")) "
                 + "\(tolerance == 1 ? "is" : "are") down"
         }
     }
 
-    private static func risks(_ odds: Odds) -> [[String]] {
+    static func risks(_ odds: Odds) -> [[String]] {
         odds.risks.filter { $0.probability > 0 }.map { entry in
             let share = odds.probability > 0 ? entry.probability / odds.probability * 100 : 0
             return [
@@ -161,10 +161,13 @@ enum OddsText {
         } else if let best = odds.changes.min(by: { $0.probability < $1.probability }),
             best.probability < odds.probability / 2
         {
-            lines.append("What helps most: \(change(best, odds).what). \(change(best, odds).how)")
+            lines.append("What helps most: \(change(best, odds).what) (\(change(best, odds).how)).")
         }
         return lines
     }
+
+    /// What a change is called.
+    static func name(of change: Odds.Change, _ odds: Odds) -> String { self.change(change, odds).what }
 
     private static func change(_ change: Odds.Change, _ odds: Odds) -> (what: String, how: String) {
         switch change.kind {

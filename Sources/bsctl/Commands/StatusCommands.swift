@@ -17,7 +17,7 @@ enum StatusCommands {
         }
     }
 
-    private static func code(_ status: StoreStatus) -> ExitCode {
+    static func code(_ status: StoreStatus) -> ExitCode {
         if status.lostBlocks > 0 { return .lost }
         let isWell =
             status.owedShards == 0 && status.inDoubt.isEmpty

@@ -22,6 +22,13 @@ struct StatusText {
         return text.lines
     }
 
+    /// The end of it alone: how safe the data is and what is to be done.
+    static func verdict(_ status: StoreStatus, _ noticed: Noticed) -> [(text: String, style: Terminal.Style)] {
+        var text = StatusText(status, noticed)
+        text.tellVerdict()
+        return text.lines
+    }
+
     private mutating func add(_ text: String, _ style: Terminal.Style = .plain) { lines.append((text, style)) }
 
     private mutating func tell() {
@@ -54,14 +61,14 @@ struct StatusText {
     }
 
     /// What a person wants to know of a device, in a few words.
-    private static func health(_ device: DeviceInfo, _ usage: DeviceUsage) -> String {
+    static func health(_ device: DeviceInfo, _ usage: DeviceUsage) -> String {
         var words = [word(device)]
         if usage.damagedShards > 0 { words.append(Count.text(usage.damagedShards, "damaged shard")) }
         if isNearlyFull(device) { words.append("nearly full") }
         return words.joined(separator: ", ")
     }
 
-    private static func isNearlyFull(_ device: DeviceInfo) -> Bool {
+    static func isNearlyFull(_ device: DeviceInfo) -> Bool {
         guard device.state.isInService, let space = device.space, space.totalBytes > 0 else { return false }
         return space.freeBytes < space.totalBytes / 20
     }
