@@ -1,4 +1,5 @@
 import BlockStore
+import Glibc
 import Synchronization
 import XCTest
 
@@ -88,6 +89,19 @@ final class ProgressTests: XCTestCase {
         XCTAssertEqual(
             Text.wrapped("a bb ccc dddddddd e", columns: 6),
             ["a bb", "ccc", "dddddddd e"].flatMap { $0 == "dddddddd e" ? ["dddddddd", "e"] : [$0] })
+    }
+
+    func testATreeIsCountedBesideTheWork() throws {
+        var template = Array("/tmp/bsctl-size.XXXXXX".utf8.map { CChar(bitPattern: $0) }) + [0]
+        let directory = try XCTUnwrap(mkdtemp(&template).map { String(cString: $0) })
+        defer { Disk.removeTree(directory) }
+        Disk.makeDirectory(directory + "/sub")
+        Disk.write([UInt8](repeating: 1, count: 1000), to: directory + "/a")
+        Disk.write([UInt8](repeating: 1, count: 234), to: directory + "/sub/b")
+        Disk.makeLink(directory + "/sub/link", to: directory)
+        let size = TreeSize(Disk.bytes(directory))
+        for _ in 0..<6000 where size.bytes == 0 { usleep(10_000) }
+        XCTAssertEqual(size.bytes, 1234, "links are not followed")
     }
 
     func testABarShowsHowFull() {

@@ -13,8 +13,8 @@ enum GetCommands {
             let object = try find(key, invocation, store)
             let progress = ByteProgress(invocation, "reading")
             defer { progress.line.clear() }
-            progress.totalBytes =
-                invocation[Options.range].map { $0.upperBound - $0.lowerBound &+ 1 } ?? object.byteCount
+            let byteCount = invocation[Options.range].map { $0.upperBound - $0.lowerBound &+ 1 } ?? object.byteCount
+            progress.totalBytes = { byteCount }
             let report: ReadReport
             do {
                 report = try read(object, from: store, range: invocation[Options.range], to: target, progress)
@@ -81,7 +81,10 @@ enum GetCommands {
         return try Opening.withStore(invocation, .read, endsAtOnce: false) { store in
             let progress = ByteProgress(invocation, "reading")
             defer { progress.line.clear() }
-            if progress.line.isShown { progress.totalBytes = try totalBytes(prefix, invocation, store) }
+            if progress.line.isShown {
+                let total = try totalBytes(prefix, invocation, store)
+                progress.totalBytes = { total }
+            }
             let report = try store.getTree(
                 prefix, to: invocation.operands[1], at: invocation[Options.at], onBytes: { progress.add($0) })
             progress.line.clear()

@@ -25,7 +25,7 @@ enum PutCommands {
         // Before the store is opened: a file that is not there needs no waiting for a lock.
         let source = try FileSource(path: file)
         return try write(invocation, profile: invocation[Options.putProfile]) { _, session, progress in
-            progress.totalBytes = source.byteCount
+            progress.totalBytes = { source.byteCount }
             source.onBytes = { progress.add($0) }
             try session.put(
                 key, file: source, declaredBytes: declared, condition: condition,
@@ -60,7 +60,10 @@ enum PutCommands {
         guard !prefix.isEmpty else { throw UsageError(description: "name a PREFIX: the root has no name") }
         let key = try Key(prefix)
         return try write(invocation, profile: invocation[Options.putProfile]) { store, session, progress in
-            try store.putTree(
+            let size = progress.line.isShown ? TreeSize(directory) : nil
+            defer { size?.abandon() }
+            progress.totalBytes = { size?.bytes ?? 0 }
+            return try store.putTree(
                 directory, as: key, in: session, deletingOthers: invocation.has(Options.delete),
                 readingAll: invocation.has(Options.checksum), onBytes: { progress.add($0) })
         }
@@ -132,7 +135,7 @@ enum PutCommands {
                 let report = session.soFar
                 let bytes = max(progress.bytes, report.logicalBytes)
                 return (
-                    report.objects + report.unchanged,
+                    report.objects + report.unchanged, report.unreadBytes,
                     report.storedBytes > 0 ? Size.ratio(bytes, report.storedBytes) : nil
                 )
             }

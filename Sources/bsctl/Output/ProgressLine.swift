@@ -122,9 +122,9 @@ final class ByteProgress {
     private let phase: String
     private(set) var bytes: UInt64 = 0
     /// How many there will be; 0 while that is not known.
-    var totalBytes: UInt64 = 0
-    /// What else is known: how many objects, and how far they were reduced.
-    var more: () -> (objects: Int, ratio: String?) = { (0, nil) }
+    var totalBytes: () -> UInt64 = { 0 }
+    /// What else is known: how many objects, how many bytes were not read because they are known, and how far all were reduced.
+    var more: () -> (objects: Int, unreadBytes: UInt64, ratio: String?) = { (0, 0, nil) }
 
     init(_ invocation: Invocation, _ phase: String) {
         line = ProgressLine(invocation)
@@ -134,10 +134,10 @@ final class ByteProgress {
     func add(_ count: Int) {
         bytes += UInt64(count)
         line.update(ratio: { more().ratio }) {
-            let objects = more().objects
+            let more = more()
             return Progress(
-                phase: objects > 1 ? "\(phase) \(Count.text(objects, "object"))" : phase, doneBytes: bytes,
-                totalBytes: totalBytes)
+                phase: more.objects > 1 ? "\(phase) \(Count.text(more.objects, "object"))" : phase,
+                doneBytes: bytes + more.unreadBytes, totalBytes: totalBytes())
         }
     }
 }
