@@ -1,5 +1,6 @@
 import BlockStore
 import Glibc
+import Synchronization
 
 /// Opens the store an invocation means.
 enum Opening {
@@ -20,7 +21,10 @@ enum Opening {
         options.freesRoom = invocation.command.freesRoom
         if !invocation.has(Options.quiet) {
             let seconds = Size.decimals(options.lockWaitSeconds, 0)
+            let told = LastText()
             options.onWait = { holder in
+                // Maintenance that gives way waits again and again for the same.
+                guard told.isNew(holder) else { return }
                 Terminal.warning("waiting for \(holder), which has the writer lock; at most \(seconds) s")
             }
         }
@@ -56,6 +60,18 @@ enum Opening {
         throw StoreError(
             .notFound, "find the store", detail: "this directory is no store's home",
             advice: "name one with --store HOME or BSCTL_STORE, or make one: bsctl init HOME --disks 6")
+    }
+}
+
+/// What was told last.
+private final class LastText: Sendable {
+    private let text = Mutex("")
+
+    func isNew(_ new: String) -> Bool {
+        text.withLock { text in
+            defer { text = new }
+            return text != new
+        }
     }
 }
 
