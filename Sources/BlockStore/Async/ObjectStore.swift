@@ -10,7 +10,7 @@ import Erasure
 /// ```
 ///
 /// A put or removal that returned is durable, and everybody reads it. Those that come while a commit is under way share the next
-/// one: sixty-four tasks that put small objects are some thirty times as fast as one.
+/// one: sixty-four tasks that put small objects are fifteen to thirty times as fast as one (docs/performance.md).
 ///
 /// Thread rule: every call from any task or thread, any number at a time. No call blocks a thread of Swift's cooperative pool: the
 /// work is done on the store's own. Reading takes no lock; writing shares the store with other processes as `GroupWriter` says.
