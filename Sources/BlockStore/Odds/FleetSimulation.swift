@@ -62,6 +62,8 @@ public struct FleetSimulation: Sendable {
     private var exposedBlocks = 0
     /// Places gone bad, and when the next scrub finds them.
     private var bad: [Int: [(row: Int, until: Double)]] = [:]
+    /// Whether a block had any, ever: most have none, and need not be looked for.
+    private var hasBad: [Bool]
     private var lastYearWithLoss = -1
     private var outcome = Outcome()
 
@@ -83,6 +85,7 @@ public struct FleetSimulation: Sendable {
         missing = Array(repeating: 0, count: blocks)
         isLost = Array(repeating: false, count: blocks)
         isExposed = Array(repeating: false, count: blocks)
+        hasBad = Array(repeating: false, count: blocks)
         outcome.blocks = blocks
         let spread = DomainSpread(devices)
         // Chances of its own: what becomes of the devices is the same whatever lies on them.
@@ -168,7 +171,7 @@ public struct FleetSimulation: Sendable {
                 let block = Int(block)
                 missing[block] |= 1 << UInt64(row)
                 // Made again elsewhere: what was bad there is gone.
-                if !bad.isEmpty { bad[block]?.removeAll { $0.row == Int(row) } }
+                if hasBad[block] { bad[block]?.removeAll { $0.row == Int(row) } }
                 if missing[block].nonzeroBitCount >= tolerance { endangered.append(block) }
             }
         }
@@ -190,6 +193,7 @@ public struct FleetSimulation: Sendable {
         let until = ((now / interval - phase).rounded(.down) + 1 + phase) * interval
         bad[block, default: []].removeAll { $0.until <= now }
         bad[block, default: []].append((row, until))
+        hasBad[block] = true
         if missing[block].nonzeroBitCount >= tolerance { judge([block]) }
     }
 
@@ -198,7 +202,7 @@ public struct FleetSimulation: Sendable {
         for block in blocks where !isLost[block] {
             let devices = table.outcome(lost: missing[block])
             var spoiled = missing[block]
-            if let places = bad[block] {
+            if hasBad[block], let places = bad[block] {
                 for place in places where place.until > now { spoiled |= 1 << UInt64(place.row) }
             }
             if devices.isLost || spoiled != missing[block] && table.outcome(lost: spoiled).isLost {

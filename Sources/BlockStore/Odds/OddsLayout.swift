@@ -51,16 +51,20 @@ public struct OddsLayout: Sendable {
     /// Where any row is as good as any other, what counts is which devices have one.
     mutating func add(_ places: [Row: Int], columns: Range<Int>, _ amount: Amount) {
         let sorted = places.sorted { $0.key < $1.key }
-        let shape = Shape(rows: sorted.map(\.key), columns: columns)
-        var index = shapeIndex[shape] ?? -1
-        if index < 0 {
-            index = shapes.count
-            shapeIndex[shape] = index
-            shapes.append(shape)
-            tables.append(LossTable(rows: shape.rows, columns: columns))
-        }
-        var devices = sorted.map { UInt16($0.value) }
-        if tables[index].isPlain { devices.sort() }
+        let shape = index(of: Shape(rows: sorted.map(\.key), columns: columns))
+        add(shape, sorted.map { UInt16($0.value) }, amount)
+    }
+
+    private mutating func index(of shape: Shape) -> Int {
+        if let index = shapeIndex[shape] { return index }
+        shapeIndex[shape] = shapes.count
+        shapes.append(shape)
+        tables.append(LossTable(rows: shape.rows, columns: shape.columns))
+        return shapes.count - 1
+    }
+
+    private mutating func add(_ index: Int, _ places: [UInt16], _ amount: Amount) {
+        let devices = tables[index].isPlain ? places.sorted() : places
         let pattern = Pattern(shape: index, devices: devices)
         if let known = patternIndex[pattern] {
             patterns[known].amount.blocks += amount.blocks
@@ -106,7 +110,7 @@ public struct OddsLayout: Sendable {
     /// A layout that is only thought of: blocks placed on the devices by the rule that places real ones.
     ///
     /// - Parameters:
-    ///   - blocks: how many, at most 20,000 of which are placed and stand for all; fewer on very many devices.
+    ///   - blocks: how many, at most 20,000 of which, and 400 for each device, are placed and stand for all.
     ///   - payloadBytes: of all of them together.
     /// - Precondition: at least as many devices as the profile has shards.
     public static func imagined(
@@ -123,10 +127,10 @@ public struct OddsLayout: Sendable {
         let isEven = Set(devices.map(\.weight)).count == 1
         // On no more devices than a block has shards all blocks are alike, unless rows differ.
         let isOne = devices.count == profile.shardCount && profile.localGroups == 0
-        let placed = max(1, min(blocks, isOne ? 1 : isEven ? 20_000 : 2_000_000 / devices.count))
+        let placed = max(1, min(blocks, isOne ? 1 : isEven ? 400 * devices.count : 2_000_000 / devices.count))
         layout.scale = isOne ? 1 : max(1, Double(blocks) / Double(placed))
         let payload = payloadBytes / Double(placed)
-        let rows = profile.rows
+        let shape = layout.index(of: Shape(rows: profile.rows, columns: profile.columns))
         for number in 0..<placed {
             let places =
                 isEven
@@ -136,8 +140,7 @@ public struct OddsLayout: Sendable {
             let amount = Amount(
                 blocks: max(1, blocks) * (number + 1) / placed - max(1, blocks) * number / placed,
                 shardBytes: payload / Double(profile.dataShards), payloadBytes: payload)
-            layout.add(
-                Dictionary(uniqueKeysWithValues: zip(rows, places)), columns: profile.columns, amount)
+            layout.add(shape, places.map { UInt16($0) }, amount)
         }
         layout.setProfiles([(profile, max(1, blocks))])
         return layout

@@ -71,6 +71,8 @@ struct LossTable {
             let count = lost.nonzeroBitCount
             return Outcome(isLost: count > spareRows, critical: count == spareRows ? all & ~lost : 0)
         }
+        // Fewer rows are left than there are columns.
+        if lost.nonzeroBitCount > rows.count - columns.count { return Outcome(isLost: true, critical: 0) }
         if let outcome = known[lost] { return outcome }
         let (rows, columns) = (self.rows, self.columns)
         func isSpanned(without mask: UInt64) -> Bool {
@@ -80,7 +82,8 @@ struct LossTable {
         let isLost = !isSpanned(without: lost)
         if !isLost {
             for index in rows.indices where lost & 1 << UInt64(index) == 0 {
-                if !isSpanned(without: lost | 1 << UInt64(index)) { critical |= 1 << UInt64(index) }
+                let isOneTooMany = lost.nonzeroBitCount == rows.count - columns.count
+                if isOneTooMany || !isSpanned(without: lost | 1 << UInt64(index)) { critical |= 1 << UInt64(index) }
             }
         }
         let outcome = Outcome(isLost: isLost, critical: critical)
