@@ -21,6 +21,14 @@ final class TutorialDocumentTests: CommandTest {
         }
     }
 
+    func testTheTimerOfTheTutorialRunsACommandThatExists() throws {
+        let text = try Documents.text("docs/tutorial.md")
+        let lines = text.split(separator: "\n").filter { $0.hasPrefix("ExecStart=/usr/bin/bsctl ") }
+        XCTAssertEqual(lines.count, 1)
+        // Everything is understood, and only the store is missing.
+        for line in lines { expect(3, String(line.dropFirst("ExecStart=/usr/bin/bsctl ".count))) }
+    }
+
     /// The lines of the `console` blocks that begin with a prompt, and what stands below each.
     private static func steps(in text: String) -> [Step] {
         var steps: [Step] = []
