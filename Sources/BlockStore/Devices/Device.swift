@@ -116,10 +116,6 @@ public protocol Device: AnyObject, Sendable {
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
     ) throws(StoreError)
 
-    /// Lets the device know that these bytes of `shard` will be read soon, so that it can fetch them meanwhile. Never fails, and
-    /// does not wait for them.
-    func expectReads(of shard: ShardName, _ range: Range<Int>)
-
     /// Writes the concatenation of `pieces` under a new temporary name. Not durable, not visible.
     /// When it throws, no temporary is left behind.
     func stage(_ pieces: [UnsafeRawBufferPointer], as shard: ShardName) throws(StoreError) -> StagedShard
@@ -158,7 +154,6 @@ public protocol Device: AnyObject, Sendable {
 extension Device {
     public func reserveBytes() throws(StoreError) -> Int { 0 }
     public func setReserve(_ byteCount: Int) throws(StoreError) {}
-    public func expectReads(of shard: ShardName, _ range: Range<Int>) {}
 }
 
 /// Finds devices by their path hints. Injected, so that the simulator has its own.

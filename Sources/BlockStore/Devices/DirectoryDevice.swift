@@ -87,11 +87,6 @@ public final class DirectoryDevice: Device {
         }
     }
 
-    public func expectReads(of shard: ShardName, _ range: Range<Int>) {
-        // Whoever reads it is told what is wrong with it.
-        if let file = try? open(shard) { Files.fetch(range, of: file) }
-    }
-
     /// Past the page cache: O_DIRECT where the file system has it, else after dropping what is cached.
     private func readFromMedium(
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer

@@ -62,11 +62,6 @@ enum Files {
         posix_fadvise(file.number, 0, off_t(byteCount), POSIX_FADV_DONTNEED)
     }
 
-    /// Lets the page cache fetch these bytes, without waiting for them.
-    static func fetch(_ range: Range<Int>, of file: FileDescriptor) {
-        posix_fadvise(file.number, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_WILLNEED)
-    }
-
     /// Reads what is there now, at most `buffer.count` bytes; 0 at the end.
     static func readSome(_ file: Int32, into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
         while true {

@@ -42,42 +42,6 @@ struct ChunkReader: Sendable {
         return places
     }
 
-    /// Lets the devices fetch the stored bytes at `places`, before anybody waits for them.
-    func expectReads(of places: [ChunkPlace]) {
-        var start = 0
-        while start < places.count {
-            // Chunks that came together lie end to end.
-            var (end, last) = (start + 1, places[start].offset + places[start].storedBytes)
-            while end < places.count, places[end].block == places[start].block, places[end].offset == last {
-                last += places[end].storedBytes
-                end += 1
-            }
-            if let block = try? recentBlocks[places[start].block] { expectReads(of: block, places[start].offset, last) }
-            start = end
-        }
-    }
-
-    private func expectReads(of block: IndexedBlock, _ first: Int, _ end: Int) {
-        let shardBytes = block.shardPayloadBytes
-        for column in 0..<block.columnCount {
-            let start = max(first, column * shardBytes)
-            let end = min(end, (column + 1) * shardBytes)
-            guard start < end else { continue }
-            let row = Row.data(column: block.firstColumn + column)
-            let rows = isAvailable(row, of: block) ? [row] : lostRows.sources(for: row, of: block)
-            let offset = ShardLayout.payloadOffset + start - column * shardBytes
-            for row in rows {
-                guard let id = block.shards[row], let device = engine.devices.readable(id) else { continue }
-                device.expectReads(of: ShardName(block.name, row), offset..<(offset + end - start))
-            }
-        }
-    }
-
-    private func isAvailable(_ row: Row, of block: IndexedBlock) -> Bool {
-        guard !block.damaged.contains(row), let id = block.shards[row] else { return false }
-        return engine.devices.readable(id) != nil
-    }
-
     /// Reads the chunk named `digest`, which must have `byteCount` plain bytes.
     ///
     /// The fast path reads exactly the stored bytes, and makes those of rows that are known to be lost from others. Only when a

@@ -47,9 +47,6 @@ final class LostRows: Sendable {
         return true
     }
 
-    /// What `make` reads for `row`; nothing where it cannot.
-    func sources(for row: Row, of block: IndexedBlock) -> [Row] { rebuilder(for: row, of: block)?.plan.reads ?? [] }
-
     private func rebuilder(for row: Row, of block: IndexedBlock) -> Rebuilder? {
         let available = block.shards.filter { source, id in
             source != row && !block.damaged.contains(source) && engine.devices.readable(id) != nil

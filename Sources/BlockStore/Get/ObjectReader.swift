@@ -117,7 +117,6 @@ final class ObjectReader {
         } catch {
             places = .failure(error)
         }
-        if case .success(let places) = places { chunks.expectReads(of: places.compactMap(\.first)) }
         for (number, chunk) in planned.enumerated() {
             let entry = chunk.entry
             let places = places.map { $0[number] }

@@ -11,7 +11,7 @@ struct StoreBenchmarkReport {
     /// On all devices.
     var storedBytes: UInt64 = 0
     var runs: [(step: StoreBenchmark.Step, runs: [StoreBenchmark.Run])] = []
-    /// Of the whole process.
+    /// The most memory that the process had when the first put ended; made-up data is part of it.
     var peakBytes = 0
     /// GB/s of what a stage does, by itself on one core, on some of the same data.
     private var alone: [StageTimes.Stage: Double] = [:]
@@ -91,7 +91,7 @@ struct StoreBenchmarkReport {
         }
         let heading =
             "\(profile), \(Count.text(objects, "object")) of \(Size.text(bytes)), \(Size.text(storedBytes)) on the devices, "
-            + Count.text(rounds, "round") + ", at most \(Size.text(peakBytes)) of memory"
+            + Count.text(rounds, "round") + "; the first put took at most \(Size.text(peakBytes)) of memory"
         var lines = [heading] + Table.lines(rows, right: [1, 2, 3, 4, 5])
         for (step, runs) in runs where step != .repair {
             guard let run = Self.calmest(runs) else { continue }

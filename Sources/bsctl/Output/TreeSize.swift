@@ -1,7 +1,8 @@
 import Glibc
 import Synchronization
 
-/// How many bytes the files of a tree have, counted on a thread of its own beside the work: for the time that is left.
+/// How many bytes the files of a tree have, counted on a thread of its own beside the work once that has taken two seconds: for
+/// the time that is left.
 ///
 /// Links are not followed, and what cannot be looked at counts nothing: it is an estimate. Any thread.
 final class TreeSize: Sendable {
@@ -30,6 +31,8 @@ final class TreeSize: Sendable {
     func abandon() { isAbandoned.store(true, ordering: .relaxed) }
 
     private func count() {
+        // It costs the work beside it time: what is over soon is not worth it.
+        usleep(2_000_000)
         var waiting = [path]
         while let directory = waiting.popLast() { look(at: directory, &waiting) }
         if !isAbandoned.load(ordering: .relaxed) { isCounted.store(true, ordering: .releasing) }
