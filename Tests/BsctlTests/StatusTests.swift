@@ -80,6 +80,23 @@ final class StatusTests: CommandTest {
         XCTAssertTrue(last(outcome).contains("bsctl repair"), outcome.text)
     }
 
+    /// Whoever took them for lost might put empty disks in the place of those that hold the data.
+    func testDevicesThatAreAwayAreNotTakenForLostData() {
+        let devices = (1...3).map { "\(directory)/d\($0)" }
+        for device in devices { Disk.makeDirectory(device) }
+        expect(0, "init \(store) --profile rs:2+1 " + devices.map { "--device \($0)" }.joined(separator: " "))
+        put(Self.bytes(50_000, seed: 1), as: "a")
+        for device in devices.dropFirst() { XCTAssertEqual(rename(device, device + "-moved"), 0) }
+        let text = expect(4, "status").text
+        XCTAssertTrue(text.contains("CANNOT BE READ NOW"), text)
+        XCTAssertFalse(text.contains("LOST"), text)
+        XCTAssertTrue(text.hasSuffix("bsctl recover --device DIR\n"), text)
+        XCTAssertFalse(text.contains("device replace"), text)
+        expect(0, "recover \(store) --device \(devices[1])-moved --device \(devices[2])-moved")
+        expect(0, "status")
+        XCTAssertEqual(content("a"), Self.bytes(50_000, seed: 1))
+    }
+
     func testWatchingNeedsATerminal() {
         makeStore()
         XCTAssertTrue(expect(2, "status --watch").complaints.contains("terminal"))

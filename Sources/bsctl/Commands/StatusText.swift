@@ -185,7 +185,12 @@ struct StatusText {
 
     private mutating func tellSafety() {
         let losses = status.lossesSurvivedNow
-        if status.lostBlocks > 0 {
+        if status.lostBlocks > 0, !status.isSandbox, !Self.missed(status).isEmpty {
+            // Whoever takes absent for lost might put empty disks in the place of those that hold the data.
+            add(
+                "\(Count.text(status.lostBlocks, "block")) CANNOT BE READ NOW: too many devices are out. Everything else reads.",
+                .bad)
+        } else if status.lostBlocks > 0 {
             add(
                 "DATA IS LOST: \(Count.text(status.lostBlocks, "block")) cannot be read from the devices there are. Everything else "
                     + "reads.", .bad)
@@ -223,6 +228,11 @@ struct StatusText {
     private static func next(_ status: StoreStatus) -> [String] {
         var next: [String] = []
         let out = missed(status)
+        if !out.isEmpty, !status.isSandbox, status.lostBlocks > 0 {
+            next.append("bring \(out.map(\.label).joined(separator: ", ")) back; where they stand elsewhere now:")
+            next.append("bsctl recover --device DIR")
+            return next
+        }
         if !out.isEmpty, !status.isSandbox {
             next.append("bring \(out.map(\.label).joined(separator: ", ")) back, or put empty directories there:")
             next += out.map { "bsctl device replace \($0.label) [DIR]" }
