@@ -175,8 +175,8 @@ final class SessionTests: CommandTest {
         put(content, as: "again")
         XCTAssertEqual(self.content("again"), content)
         XCTAssertEqual(self.content("first"), content, "what is stored again heals older versions")
-        expect(4, "repair")
-        expect(4, "status")
+        expect(6, "repair")
+        XCTAssertTrue(expect(6, "status").text.contains("lost that no object needs"))
     }
 
     func testReadingWhileADeviceIsAwayOwesNothingWhenItReturns() {

@@ -92,9 +92,39 @@ final class StatusTests: CommandTest {
         XCTAssertFalse(text.contains("LOST"), text)
         XCTAssertTrue(text.hasSuffix("bsctl recover --device DIR\n"), text)
         XCTAssertFalse(text.contains("device replace"), text)
+        for command in ["repair", "repair --dry-run"] {
+            let complaints = expect(4, command).complaints
+            XCTAssertTrue(complaints.contains("lost: a\n"), complaints)
+            XCTAssertFalse(complaints.contains("device replace"), complaints)
+        }
         expect(0, "recover \(store) --device \(devices[1])-moved --device \(devices[2])-moved")
         expect(0, "status")
         XCTAssertEqual(content("a"), Self.bytes(50_000, seed: 1))
+    }
+
+    func testLostBlocksThatNoObjectNeedsAreNotTakenForLostData() {
+        let devices = (1...3).map { "\(directory)/d\($0)" }
+        for device in devices { Disk.makeDirectory(device) }
+        expect(0, "init \(store) --profile rs:2+1 " + devices.map { "--device \($0)" }.joined(separator: " "))
+        put(Self.bytes(50_000, seed: 1), as: "a")
+        put(Self.bytes(50_000, seed: 2), as: "b")
+        for (number, device) in devices.dropFirst().enumerated() {
+            XCTAssertEqual(rename(device, device + "-gone"), 0)
+            Disk.makeDirectory(device)
+            expect(6, "device replace disk-\(number + 2)")
+        }
+        XCTAssertTrue(expect(4, "repair").complaints.contains("lost: b\n"))
+        put(Self.bytes(50_000, seed: 1), as: "again")
+        XCTAssertTrue(expect(4, "status").text.contains("DATA IS LOST"))
+        put(Self.bytes(50_000, seed: 2), as: "b")
+        let text = expect(6, "status").text
+        XCTAssertTrue(text.contains("lost that no object needs"), text)
+        XCTAssertTrue(text.contains("bsctl collect"), text)
+        XCTAssertFalse(expect(6, "repair").complaints.contains("lost:"))
+        XCTAssertEqual(content("a"), Self.bytes(50_000, seed: 1))
+        expect(0, "collect")
+        expect(0, "repair")
+        XCTAssertTrue(expect(0, "status").text.contains("All data is safe"))
     }
 
     func testWatchingNeedsATerminal() {

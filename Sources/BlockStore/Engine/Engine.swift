@@ -81,6 +81,11 @@ final class Engine: Sendable {
         block.shards.filter { !block.damaged.contains($0.key) && devices.readable($0.value) != nil }.map(\.key)
     }
 
+    /// Whether `block` can be read in full now, as far as the index knows: what is damaged in part may still yield all of it.
+    func isReadable(_ block: IndexedBlock) -> Bool {
+        Protection.isReadable(readableRows(of: block), columns: block.columns, payloadBytes: block.shardPayloadBytes)
+    }
+
     /// Header and table of contents of a block, from any sound shard.
     ///
     /// - Throws: `.lost` when there is none, `.unsupported` when a newer version wrote what there is.

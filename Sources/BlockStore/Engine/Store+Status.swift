@@ -19,7 +19,10 @@ public struct StoreStatus: Sendable {
     public let owedShards: Int
     /// Shards that their block's profile does not have: what a reshape made and did not say, or said and did not remove.
     public let shardsBeyondProfiles: Int
+    /// Blocks that cannot be read in full from the devices there are.
     public let lostBlocks: Int
+    /// Some version of an object needs one of them.
+    public let isContentLost: Bool
     public let verification: Verification
     /// So many more devices may fail, whichever they are, with every block still readable from those in service; −1 when
     /// some are not now, though they may still read from devices that failed.
@@ -62,7 +65,7 @@ extension Store {
         let engine = self.engine
         var histogram: [Int: Int] = [:]
         var owed = 0
-        var lost = 0
+        var lost: Set<BlockName> = []
         var beyond = 0
         var survived = Int.max
         var table = SurvivalTable()
@@ -78,16 +81,13 @@ extension Store {
             beyond += block.rowsBeyondProfile.count
             let losses = table.lossesSurvived(
                 sound, columns: block.columns, payloadBytes: block.shardPayloadBytes)
-            if !Protection.isReadable(
-                engine.readableRows(of: block), columns: block.columns, payloadBytes: block.shardPayloadBytes)
-            {
-                lost += 1
-            }
+            if !engine.isReadable(block) { lost.insert(block.name) }
             survived = min(survived, losses)
             verification.look(at: block, now: now)
         }
         guard let state = try engine.index.state() else { throw Index.corrupt("it is empty") }
         let totals = try engine.index.totals()
+        let isContentLost = lost.isEmpty ? false : try !LossFinder(engine, losing: lost).keys(limit: 1).isEmpty
         return StoreStatus(
             storeID: engine.storeID, profile: configuration.profile,
             profiles: totals.blocksByProfile.map { (profile: $0.key, blocks: Int($0.value)) }
@@ -101,7 +101,8 @@ extension Store {
                 uniqueBytes: Int(totals.uniquePlainBytes), compressedBytes: Int(totals.chunkStoredBytes),
                 blocks: Int(totals.blocks), shardBytes: Int(totals.shardBytes)),
             protection: histogram.sorted { $0.key < $1.key }.map { (missing: $0.key, blocks: $0.value) },
-            owedShards: owed, shardsBeyondProfiles: beyond, lostBlocks: lost, verification: verification,
+            owedShards: owed, shardsBeyondProfiles: beyond, lostBlocks: lost.count,
+            isContentLost: isContentLost, verification: verification,
             lossesSurvivedNow: survived == Int.max ? engine.devices.inService.count : survived,
             writeRefusal: writeRefusal, inDoubt: recovery?.doubtful ?? [], bypassed: recovery?.bypassed ?? [],
             domainWarnings: configuration.domainWarnings)

@@ -14,6 +14,9 @@ public struct MovePlan: Sendable {
     /// How fast the shards can be read, measured on some of them; nil when there was nothing to measure.
     public var bytesPerSecond: Double?
 
+    /// About so much: a device that is no member yet draws its id when it becomes one, and what it attracts hangs on that.
+    public var isEstimated = false
+
     public init() {}
 
     /// At the measured rate.

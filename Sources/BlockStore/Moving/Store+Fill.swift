@@ -10,7 +10,11 @@ extension Store {
         let device = try lookAtNewcomer("add a device", at: new.path)
         let newcomer = Placement.Candidate(
             id: environment.random.identifier(), domain: new.domain ?? label, weight: try weight(of: new, device))
-        return try plan(.fill(newcomer), measuring: true) { $0 == newcomer.id ? label : engine.devices.label($0) }
+        var estimate = try plan(.fill(newcomer), measuring: true) {
+            $0 == newcomer.id ? label : engine.devices.label($0)
+        }
+        estimate.isEstimated = true
+        return estimate
     }
 
     /// Moves onto a device what it attracts, and nothing else anywhere. Can be run again after an interruption.

@@ -110,7 +110,10 @@ final class BlockRepair: @unchecked Sendable {
         outcome.owed = missing.filter { places[$0] == nil }
         targets = places.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         // Nothing to read where nothing can be written.
-        guard !targets.isEmpty else { return finish() }
+        guard !targets.isEmpty else {
+            outcome.isLost = !engine.isReadable(block)
+            return finish()
+        }
         do throws(StoreError) {
             head = try engine.head(of: block, to: "repair")
         } catch {

@@ -8,8 +8,8 @@ struct LossFinder {
         self.lost = lost
     }
 
-    /// Keys of which some version cannot be read in full.
-    func keys() throws(StoreError) -> [Key] {
+    /// Keys of which some version cannot be read in full, the first so many of them.
+    func keys(limit: Int = .max) throws(StoreError) -> [Key] {
         var result: [Key] = []
         var after: Key?
         repeat {
@@ -17,6 +17,7 @@ struct LossFinder {
             for version in page.versions {
                 guard let put = version.put, result.last != put.key else { continue }
                 if try isHit(put.manifest) { result.append(put.key) }
+                if result.count >= limit { return result }
             }
             after = page.last
         } while after != nil

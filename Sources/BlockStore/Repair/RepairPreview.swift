@@ -53,7 +53,7 @@ extension Store {
             preview.owedShards += Int(entry.missing - entry.placed)
             guard let block = try engine.index.block(named: entry.name) else { continue }
             // What is damaged in part may still yield all of it, which only reading can tell.
-            if entry.losses < 0, !isReadable(block, engine) { preview.lostBlocks.append(entry.name) }
+            if entry.losses < 0, !engine.isReadable(block) { preview.lostBlocks.append(entry.name) }
             guard preview.blocks.count < 1000 else { continue }
             let missing = repairer.missingRows(of: block)
             let places = repairer.place(missing, of: block)
@@ -67,10 +67,5 @@ extension Store {
             preview.lostKeys = try LossFinder(engine, losing: Set(preview.lostBlocks)).keys()
         }
         return preview
-    }
-
-    private func isReadable(_ block: IndexedBlock, _ engine: Engine) -> Bool {
-        Protection.isReadable(
-            engine.readableRows(of: block), columns: block.columns, payloadBytes: block.shardPayloadBytes)
     }
 }

@@ -13,13 +13,14 @@ enum MoveText {
                         "takes",
                         .array(takes.map { .fields([("label", .string($0.key)), ("bytes", .unsigned($0.value))]) })
                     ),
-                    ("homeless", .integer(plan.homeless)),
+                    ("estimated", .bool(plan.isEstimated)), ("homeless", .integer(plan.homeless)),
                     ("lackingRoom", .array(plan.lackingRoom.map { .string($0) })),
                     ("bytesPerSecond", plan.bytesPerSecond.map { .number($0) } ?? .null),
                     ("seconds", plan.seconds.map { .number($0) } ?? .null),
                 ]))
         } else if !invocation.has(Options.quiet) {
-            var text = "would move \(Count.text(plan.shards, "shard")), \(Size.text(plan.bytes)), \(whereTo)"
+            var text =
+                "would move \(plan.isEstimated ? "about " : "")\(Count.text(plan.shards, "shard")), \(Size.text(plan.bytes)), \(whereTo)"
             if let rate = plan.bytesPerSecond, let seconds = plan.seconds {
                 text += "; about \(duration(seconds)) at \(Size.rate(Int(rate), seconds: 1)), as just read"
             }

@@ -14,7 +14,7 @@ enum RepairCommands {
             } else if !invocation.has(Options.quiet) {
                 for line in RepairText.lines(report) { Terminal.print(line) }
             }
-            adviseReplacing(store)
+            advise(store, isContentLost: !report.lostKeys.isEmpty)
             return tell(report)
         }
     }
@@ -94,7 +94,7 @@ enum RepairCommands {
             }
             if let repair = report.repair { for line in RepairText.lines(repair) { Terminal.print(line) } }
         }
-        if !report.lostBlocks.isEmpty, report.repair == nil {
+        if !report.lostKeys.isEmpty, report.repair == nil {
             return tellLost(report.lostBlocks.count, report.lostKeys)
         }
         if let repair = report.repair {
@@ -102,7 +102,7 @@ enum RepairCommands {
             let outcome = tell(repair)
             return outcome == .done && !report.problems.isEmpty ? .degraded : outcome
         }
-        return report.problems.isEmpty && report.unreachable == 0 ? .done : .degraded
+        return report.problems.isEmpty && report.lostBlocks.isEmpty && report.unreachable == 0 ? .done : .degraded
     }
 
     private static func options(_ invocation: Invocation) -> RepairOptions {
@@ -117,7 +117,7 @@ enum RepairCommands {
             } else if !invocation.has(Options.quiet) {
                 for line in RepairText.lines(preview) { Terminal.print(line) }
             }
-            if !preview.lostBlocks.isEmpty { return tellLost(preview.lostBlocks.count, preview.lostKeys) }
+            if !preview.lostKeys.isEmpty { return tellLost(preview.lostBlocks.count, preview.lostKeys) }
             return preview.missingShards == 0 ? .done : .degraded
         }
     }
@@ -216,11 +216,14 @@ enum RepairCommands {
 
     /// A store that is no sandbox never writes where a device's identity is missing: a disk that is not
     /// mounted must not be taken for an empty one.
-    private static func adviseReplacing(_ store: Store) {
+    ///
+    /// - Parameter isContentLost: what cannot be read may be on them, and nothing is to take their place.
+    private static func advise(_ store: Store, isContentLost: Bool) {
         for device in store.devices where !device.state.isInService && !device.isDraining {
+            let replacing =
+                ", or put an empty directory in its place: bsctl device replace \(device.label) [DIR]"
             Terminal.warning(
-                "\(device.label) is \(device.state); bring it back, or put an empty directory in its place: "
-                    + "bsctl device replace \(device.label) [DIR]")
+                "\(device.label) is \(device.state); bring it back\(isContentLost ? "" : replacing)")
         }
     }
 
@@ -237,8 +240,8 @@ enum RepairCommands {
     private static func tell(_ report: RepairReport) -> ExitCode {
         for error in report.errors.prefix(20) { Terminal.warning(error) }
         if report.errorCount > 20 { Terminal.warning("and \(report.errorCount - 20) more: --json lists them") }
-        if !report.lostBlocks.isEmpty { return tellLost(report.lostBlocks.count, report.lostKeys) }
-        return report.owedShards == 0 && report.errors.isEmpty ? .done : .degraded
+        if !report.lostKeys.isEmpty { return tellLost(report.lostBlocks.count, report.lostKeys) }
+        return report.owedShards == 0 && report.lostBlocks.isEmpty && report.errors.isEmpty ? .done : .degraded
     }
 
     private static func json(_ report: ScrubReport) -> String {

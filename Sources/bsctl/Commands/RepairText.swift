@@ -33,9 +33,12 @@ enum RepairText {
                     + (report.errorCount > 0 ? "see the errors" : "too few devices; see bsctl status"))
         }
         if !report.lostBlocks.isEmpty {
+            let them = report.lostBlocks.count == 1 ? "it" : "them"
             lines.append(
-                "\(Count.text(report.lostBlocks.count, "block", one: "is", many: "are")) lost; the keys that need "
-                    + "\(report.lostBlocks.count == 1 ? "it" : "them") are named, everything else reads")
+                "\(Count.text(report.lostBlocks.count, "block")) cannot be read from the devices there are: "
+                    + (report.lostKeys.isEmpty
+                        ? "no object needs \(them), and bsctl collect lets go of \(them)"
+                        : "the keys that need \(them) are named, everything else reads"))
         }
         return lines
     }

@@ -18,9 +18,9 @@ enum StatusCommands {
     }
 
     static func code(_ status: StoreStatus) -> ExitCode {
-        if status.lostBlocks > 0 { return .lost }
+        if status.isContentLost { return .lost }
         let isWell =
-            status.owedShards == 0 && status.inDoubt.isEmpty
+            status.owedShards == 0 && status.lostBlocks == 0 && status.inDoubt.isEmpty
             && status.devices.allSatisfy { $0.state.isInService || $0.isDraining }
         return isWell ? .done : .degraded
     }
@@ -80,7 +80,7 @@ enum StatusCommands {
             ),
             ("owedShards", .integer(status.owedShards)),
             ("shardsBeyondProfiles", .integer(status.shardsBeyondProfiles)),
-            ("lostBlocks", .integer(status.lostBlocks)),
+            ("lostBlocks", .integer(status.lostBlocks)), ("contentLost", .bool(status.isContentLost)),
             ("neverVerifiedBlocks", .integer(status.verification.neverBlocks)),
             ("oldestVerifiedSeconds", status.verification.oldestSeconds.map { .unsigned($0) } ?? .null),
             ("owedSinceSeconds", noticed.owedSince.map { .integer(Int($0)) } ?? .null),

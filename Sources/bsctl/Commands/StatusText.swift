@@ -185,7 +185,11 @@ struct StatusText {
 
     private mutating func tellSafety() {
         let losses = status.lossesSurvivedNow
-        if status.lostBlocks > 0, !status.isSandbox, !Self.missed(status).isEmpty {
+        if status.lostBlocks > 0, !status.isContentLost {
+            add(
+                "All data can be read. \(Count.text(status.lostBlocks, "block", one: "is", many: "are")) lost that no object needs.",
+                .warning)
+        } else if status.lostBlocks > 0, !status.isSandbox, !Self.missed(status).isEmpty {
             // Whoever takes absent for lost might put empty disks in the place of those that hold the data.
             add(
                 "\(Count.text(status.lostBlocks, "block")) CANNOT BE READ NOW: too many devices are out. Everything else reads.",
@@ -228,7 +232,7 @@ struct StatusText {
     private static func next(_ status: StoreStatus) -> [String] {
         var next: [String] = []
         let out = missed(status)
-        if !out.isEmpty, !status.isSandbox, status.lostBlocks > 0 {
+        if !out.isEmpty, !status.isSandbox, status.isContentLost {
             next.append("bring \(out.map(\.label).joined(separator: ", ")) back; where they stand elsewhere now:")
             next.append("bsctl recover --device DIR")
             return next
@@ -237,8 +241,10 @@ struct StatusText {
             next.append("bring \(out.map(\.label).joined(separator: ", ")) back, or put empty directories there:")
             next += out.map { "bsctl device replace \($0.label) [DIR]" }
         }
-        if status.owedShards > 0 || !out.isEmpty || status.lostBlocks > 0 {
-            next.append(status.lostBlocks > 0 ? "bsctl repair names the keys that are gone" : "bsctl repair")
+        if status.lostBlocks > 0, !status.isContentLost, out.isEmpty {
+            next.append("bsctl collect lets go of what is lost and not needed; then bsctl repair")
+        } else if status.owedShards > 0 || !out.isEmpty || status.lostBlocks > 0 {
+            next.append(status.isContentLost ? "bsctl repair names the keys that are gone" : "bsctl repair")
         }
         if !status.inDoubt.isEmpty {
             next.append("bring the devices back; or give up what is in doubt: bsctl recover --abandon")

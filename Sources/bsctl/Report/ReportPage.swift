@@ -207,7 +207,9 @@ struct ReportPage {
         let lost: HTML =
             status.lostBlocks == 0
             ? ""
-            : "<p class=\"bad\">\(Count.text(status.lostBlocks, "block")) cannot be read: bsctl repair names the keys.</p>"
+            : status.isContentLost
+                ? "<p class=\"bad\">\(Count.text(status.lostBlocks, "block")) cannot be read: bsctl repair names the keys.</p>"
+                : "<p>\(Count.text(status.lostBlocks, "block")) cannot be read that no object needs: bsctl collect.</p>"
         return """
             <section>
             <h2>Redundancy</h2>
