@@ -676,9 +676,9 @@ final class StoreModel {
         closeStore()
         for device in try openStore().devices {
             // Who replaces a disk that is only full gives up what it holds: one loss more.
-            guard case .absent = device.state, !device.isDraining else { continue }
-            // Identity decides, not the place: a new disk goes where none of ours is in service.
-            let taken = try openStore().devices.filter(\.state.isInService).compactMap(\.path)
+            guard Self.isAbsent(device), !device.isDraining else { continue }
+            // Identity decides, not the place: a new disk goes where none of ours is, one that failed neither.
+            let taken = try openStore().devices.filter { !Self.isAbsent($0) }.compactMap(\.path)
             // Without power nobody is in service, and nobody takes anybody's place.
             if world.isCrashed { return nil }
             guard let free = faulty.subtracting(taken).min() ?? newPlace else { return nil }
@@ -687,6 +687,10 @@ final class StoreModel {
             _ = try openStore().replaceDevice(device.id, with: free)
         }
         return try openStore().scrub(repairing: true).repair
+    }
+
+    private static func isAbsent(_ device: DeviceInfo) -> Bool {
+        if case .absent = device.state { true } else { false }
     }
 
     func openStore() throws(StoreError) -> Store {
