@@ -62,7 +62,7 @@ public struct FleetSimulation: Sendable {
     private var exposedBlocks = 0
     /// Places gone bad, and when the next scrub finds them.
     private var bad: [Int: [(row: Int, until: Double)]] = [:]
-    /// Whether a block had any, ever: most have none, and need not be looked for.
+    /// Whether a block may have any: most have none, and need not be looked for.
     private var hasBad: [Bool]
     private var lastYearWithLoss = -1
     private var outcome = Outcome()
@@ -103,8 +103,9 @@ public struct FleetSimulation: Sendable {
 
     /// Plays so many years.
     ///
+    /// - Parameter onYear: called at the end of each.
     /// - Complexity: the events, each times the blocks on a device.
-    public mutating func run(years: Int) -> Outcome {
+    public mutating func run(years: Int, onYear: () -> Void = {}) -> Outcome {
         let rates = [
             Double(isDown.count) * assumptions.failuresPerYear,
             Double(domains.count) * assumptions.domainFailuresPerYear,
@@ -119,6 +120,7 @@ public struct FleetSimulation: Sendable {
             let kind = fate.uniform() * total
             let pick = fate.uniform()
             let detail = fate.uniform()
+            for _ in Int(now)..<Int(min(next, end)) { onYear() }
             repairUntil(min(next, end))
             advance(to: min(next, end))
             guard next < end else { return outcome }
@@ -171,7 +173,7 @@ public struct FleetSimulation: Sendable {
                 let block = Int(block)
                 missing[block] |= 1 << UInt64(row)
                 // Made again elsewhere: what was bad there is gone.
-                if hasBad[block] { bad[block]?.removeAll { $0.row == Int(row) } }
+                if hasBad[block] { forgetBad(block, row: Int(row)) }
                 if missing[block].nonzeroBitCount >= tolerance { endangered.append(block) }
             }
         }
@@ -179,6 +181,15 @@ public struct FleetSimulation: Sendable {
         outcome.mostDevicesDown = max(outcome.mostDevicesDown, downCount)
         repairs.append((now + assumptions.repairYears, failing))
         judge(byDomain ? Array(Set(endangered)) : endangered)
+    }
+
+    /// Forgets what is bad in a row, and what scrubs have found since.
+    private mutating func forgetBad(_ block: Int, row: Int) {
+        bad[block]?.removeAll { $0.row == row || $0.until <= now }
+        if bad[block]?.isEmpty ?? true {
+            bad[block] = nil
+            hasBad[block] = false
+        }
     }
 
     /// A place on a device goes bad.

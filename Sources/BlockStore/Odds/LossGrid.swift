@@ -3,9 +3,9 @@ import Glibc
 /// For each number of lost domains h and of lost devices i beside them: the share of all such sets that costs data, and how
 /// many devices' worth of bytes has no redundancy left in the others.
 ///
-/// Every set is looked at where there are few, else a sample, the same each time. Of a fleet with few blocks a sample would
-/// meet none of the sets that matter: what is expected is then added up block by block, as if each block were lost or not by
-/// itself.
+/// Every set is looked at where there are few, else a sample, the same each time. Where a sample would meet none of the sets that matter, and
+/// where the blocks of the layout stand for more, what is expected is added up block by block, as if each block were lost or not by
+/// itself (`LossExpectation`).
 struct LossGrid {
     let deviceCount: Int
     let domainCount: Int
@@ -23,10 +23,11 @@ struct LossGrid {
         domainCount = domains.count
         meanDomainDevices =
             domains.isEmpty ? 0 : Double(domains.reduce(0) { $0 + $1.count }) / Double(domains.count)
+        var expectation: LossExpectation?
         for lostDomains in 0...min(mostDomains, domains.count) {
             var (fatalRow, criticalRow): ([Double], [Double]) = ([], [])
             for failures in 0...min(mostFailures, deviceCount) {
-                var cell = look(judge, domains, lostDomains, failures)
+                var cell = look(judge, &expectation, domains, lostDomains, failures)
                 // Sets only get worse when they grow; a sample may say otherwise.
                 cell.fatal = max(cell.fatal, fatalRow.last ?? 0)
                 if let above = fatal.last, failures < above.count { cell.fatal = max(cell.fatal, above[failures]) }
@@ -53,97 +54,47 @@ struct LossGrid {
     }
 
     private mutating func look(
-        _ judge: LossJudge, _ domains: [[Int]], _ lostDomains: Int, _ failures: Int
+        _ judge: LossJudge, _ expectation: inout LossExpectation?, _ domains: [[Int]], _ lostDomains: Int,
+        _ failures: Int
     ) -> (fatal: Double, critical: Double) {
         if lostDomains == 0, failures < judge.layout.tolerance { return (0, 0) }
         let looks = judge.meanLooks(failures) + Double(lostDomains) * judge.meanLooks(1) * meanDomainDevices
         let limit = max(100, min(4000, Int(5e5 / max(1, looks))))
-        var (sets, fatal, harmless, critical) = (0, 0.0, 0.0, 0.0)
-        func count(_ failed: [Int]) {
-            let verdict = judge.verdict(failed.map { UInt16($0) })
-            sets += 1
-            if verdict.isFatal {
-                fatal += 1
-            } else {
-                harmless += 1
-                critical += verdict.criticalDevices
+        var chosen = Subsets(of: domains.count, size: lostDomains, limit: limit, sample: limit)
+        let limitEach = max(1, limit / chosen.count)
+        let beside = Int(devicesBeside(domains: lostDomains).rounded())
+        if !chosen.isExhaustive || binomial(beside, failures) > Double(limitEach) {
+            isExact = false
+            if expectation == nil { expectation = LossExpectation(judge.layout) }
+            if let expected = expectation?.loss(domains: lostDomains, devices: failures),
+                judge.layout.scale > 1 || expected.lost < 0.05
+            {
+                return (-expm1(-expected.lost * judge.layout.scale), expected.critical)
             }
         }
-        if lostDomains == 0 {
-            var subsets = Subsets(of: deviceCount, size: failures, limit: limit, sample: limit)
-            if !subsets.isExhaustive {
-                isExact = false
-                let expected = judge.expectation(failures)
-                if judge.layout.scale > 1 || expected.lost < 0.05 {
-                    return (-expm1(-expected.lost * judge.layout.scale), expected.critical)
+        var (sets, fatal, harmless, critical) = (0, 0.0, 0.0, 0.0)
+        var seed: UInt64 = 0
+        while let lost = chosen.next() {
+            let down = Set(lost.flatMap { domains[$0] })
+            let others = (0..<deviceCount).filter { !down.contains($0) }
+            guard failures <= others.count else { continue }
+            seed += 1
+            var subsets = Subsets(of: others.count, size: failures, limit: limitEach, sample: limitEach, seed: seed)
+            isExact = isExact && subsets.isExhaustive
+            while let failed = subsets.next() {
+                let verdict = judge.verdict((down + failed.map { others[$0] }).sorted().map { UInt16($0) })
+                sets += 1
+                if verdict.isFatal {
+                    fatal += 1
+                } else {
+                    harmless += 1
+                    critical += verdict.criticalDevices
                 }
-            }
-            while let failed = subsets.next() { count(failed) }
-        } else {
-            var chosen = Subsets(of: domains.count, size: lostDomains, limit: limit, sample: limit)
-            isExact = isExact && chosen.isExhaustive
-            let limitEach = max(1, limit / chosen.count)
-            var seed: UInt64 = 1
-            while let lost = chosen.next() {
-                let down = Set(lost.flatMap { domains[$0] })
-                let others = (0..<deviceCount).filter { !down.contains($0) }
-                guard failures <= others.count else { continue }
-                seed += 1
-                var subsets = Subsets(
-                    of: others.count, size: failures, limit: limitEach, sample: limitEach, seed: seed)
-                isExact = isExact && subsets.isExhaustive
-                while let failed = subsets.next() { count((down + failed.map { others[$0] }).sorted()) }
             }
         }
         // Fewer devices are left than are to fail.
         guard sets > 0 else { return (1, 0) }
         return (fatal / Double(sets), harmless > 0 ? critical / harmless : 0)
-    }
-}
-
-extension LossJudge {
-    /// How many patterns the loss of `failures` devices chosen at random costs, and how many devices' worth of bytes is then
-    /// at its last shard: both in the mean.
-    func expectation(_ failures: Int) -> (lost: Double, critical: Double) {
-        let deviceCount = layout.devices.count
-        let bytes = layout.shardBytesByDevice
-        var shares: [[(lost: Double, critical: Double)]] = []
-        for shape in layout.tables {
-            var table = shape
-            shares.append(
-                (0...shape.rows.count).map { losses in
-                    var sets = Subsets(of: shape.rows.count, size: losses, limit: 2000, sample: 500)
-                    var (lost, critical) = (0, 0)
-                    if shape.isPlain {
-                        let outcome = table.outcome(lost: losses == 64 ? .max : (1 << UInt64(losses)) - 1)
-                        return (outcome.isLost ? 1 : 0, Double(outcome.critical.nonzeroBitCount))
-                    }
-                    while let set = sets.next() {
-                        let outcome = table.outcome(lost: set.reduce(UInt64(0)) { $0 | 1 << UInt64($1) })
-                        lost += outcome.isLost ? 1 : 0
-                        critical += outcome.critical.nonzeroBitCount
-                    }
-                    return (Double(lost) / Double(sets.count), Double(critical) / Double(sets.count))
-                })
-        }
-        // The chance that so many of a pattern's devices are among those that fail is the same for all of its width.
-        let chances = layout.shapes.map { shape in
-            (0...shape.rows.count).map { losses in
-                binomial(shape.rows.count, losses) * binomial(deviceCount - shape.rows.count, failures - losses)
-                    / binomial(deviceCount, failures)
-            }
-        }
-        var (lost, critical) = (0.0, 0.0)
-        for (pattern, amount) in layout.patterns {
-            let share = pattern.devices.reduce(0.0) { sum, device in
-                sum + (bytes[Int(device)] > 0 ? amount.shardBytes / bytes[Int(device)] : 0)
-            }
-            for (losses, chance) in chances[pattern.shape].enumerated() where chance > 0 {
-                lost += chance * shares[pattern.shape][losses].lost
-                critical += chance * shares[pattern.shape][losses].critical * share / Double(pattern.devices.count)
-            }
-        }
-        return (lost, critical)
     }
 }
 

@@ -107,10 +107,24 @@ public struct OddsLayout: Sendable {
         return bytes
     }
 
+    /// Bytes of shards on the device that has the most.
+    ///
+    /// Blocks that stand for more lie less evenly than all of them would, by chance alone: devices of one weight in domains of one size
+    /// have as much as each other then.
+    var fullestDeviceBytes: Double {
+        let bytes = shardBytesByDevice
+        guard scale > 1 else { return bytes.max() ?? 0 }
+        let sizes = Dictionary(grouping: devices, by: \.domain).mapValues(\.count)
+        let alike = Dictionary(grouping: devices.indices) { index in
+            [Int(devices[index].weight), sizes[devices[index].domain] ?? 1]
+        }
+        return alike.values.map { $0.reduce(0) { $0 + bytes[$1] } / Double($0.count) }.max() ?? 0
+    }
+
     /// A layout that is only thought of: blocks placed on the devices by the rule that places real ones.
     ///
     /// - Parameters:
-    ///   - blocks: how many, at most 20,000 of which, and 400 for each device, are placed and stand for all.
+    ///   - blocks: how many, at most 20,000 of which and no more than 400 for each device are placed and stand for all.
     ///   - payloadBytes: of all of them together.
     /// - Precondition: at least as many devices as the profile has shards.
     public static func imagined(
@@ -127,7 +141,8 @@ public struct OddsLayout: Sendable {
         let isEven = Set(devices.map(\.weight)).count == 1
         // On no more devices than a block has shards all blocks are alike, unless rows differ.
         let isOne = devices.count == profile.shardCount && profile.localGroups == 0
-        let placed = max(1, min(blocks, isOne ? 1 : isEven ? 400 * devices.count : 2_000_000 / devices.count))
+        let most = isOne ? 1 : min(20_000, isEven ? 400 * devices.count : 2_000_000 / devices.count)
+        let placed = max(1, min(blocks, most))
         layout.scale = isOne ? 1 : max(1, Double(blocks) / Double(placed))
         let payload = payloadBytes / Double(placed)
         let shape = layout.index(of: Shape(rows: profile.rows, columns: profile.columns))
@@ -220,6 +235,10 @@ final class LossJudge {
         if failed.count < tolerance { return Verdict() }
         if let verdict = known[failed] { return verdict }
         var touched: [Int] = []
+        // Out of the object while the loops run: each access to its property would be checked.
+        var masks: [UInt64] = []
+        swap(&masks, &self.masks)
+        defer { swap(&masks, &self.masks) }
         for device in failed {
             for (pattern, bit) in places[Int(device)] {
                 if masks[pattern] == 0 { touched.append(pattern) }

@@ -127,7 +127,7 @@ public struct OddsSubject: Sendable {
     }
 
     /// On the device that holds the most.
-    public var shardBytesToRepair: Double { layout.shardBytesByDevice.max() ?? 0 }
+    public var shardBytesToRepair: Double { layout.fullestDeviceBytes }
 
     public var rebuildHours: Double { shardBytesToRepair / max(1, repairBytesPerSecond.value) / 3600 }
 

@@ -1,12 +1,6 @@
 import BlockStore
 import Erasure
 
-/// One profile's years, and what the formulas say of it.
-struct FleetLife {
-    let odds: Odds
-    let outcome: FleetSimulation.Outcome
-}
-
 /// odds --simulate.
 extension OddsCommands {
     static func simulate(_ years: Int, _ invocation: Invocation) throws -> ExitCode {
@@ -31,18 +25,12 @@ extension OddsCommands {
     private static func play(_ subjects: [OddsSubject], _ years: Int, _ invocation: Invocation) -> ExitCode {
         let progress = ProgressLine(invocation)
         let seed = seed(invocation)
-        var lives: [FleetLife] = []
-        for subject in subjects {
+        let lives = FleetGame(subjects, years: years, seed: seed).play { played in
             progress.update {
                 Progress(
-                    phase: "playing \(subject.profile)", doneBytes: 0, totalBytes: 0, doneItems: lives.count,
-                    totalItems: subjects.count)
+                    phase: "playing years", doneBytes: 0, totalBytes: 0, doneItems: played,
+                    totalItems: years * subjects.count)
             }
-            var fleet = FleetSimulation(
-                subject.profile, on: subject.layout.devices, blocks: min(20_000, subject.layout.blocks),
-                subject.assumptions, seed: seed)
-            let outcome = fleet.run(years: years)
-            lives.append(FleetLife(odds: Odds(of: subject, seed: seed, findsChanges: false), outcome: outcome))
         }
         progress.clear()
         if invocation.has(Options.json) {

@@ -144,6 +144,17 @@ final class LayoutOddsTests: XCTestCase {
         }
     }
 
+    func testAFleetsRepairsTakeAsLongAsTheBytesOfADeviceWhateverIsPlaced() throws {
+        // A hundred devices and forty million blocks: they hold as much as each other, though of those that are placed some have more.
+        let even = try OddsSubject.imagined(
+            try Profile("rs:4+2"), on: OddsLayout.devices(100, domains: 100), payloadBytes: 1e15)
+        XCTAssertEqual(even.shardBytesToRepair / 1.5e13, 1, accuracy: 1e-9)
+        // In the smaller of two domains each has more.
+        let uneven = try OddsSubject.imagined(
+            try Profile("rs:1+1"), on: OddsLayout.devices(5, domains: 2), payloadBytes: 1e15)
+        XCTAssertEqual(uneven.shardBytesToRepair / 5e14, 1, accuracy: 0.01)
+    }
+
     func testManyBlocksMeetMoreSetsThanFew() throws {
         let profile = try Profile("rs:4+2")
         let devices = OddsLayout.devices(200, domains: 200)
@@ -162,6 +173,51 @@ final class LayoutOddsTests: XCTestCase {
         XCTAssertEqual(
             most / DeviceSetOdds(try Profile("rs:4+2"), failuresPerYear: 0.015, repairYears: days / 365.25).closedForm,
             binomial(200, 3) / 20, accuracy: binomial(200, 3) / 20 * 0.1)
+    }
+
+    func testWhatIsAddedUpBlockByBlockIsTheMeanOverAllSets() throws {
+        for (profile, seed) in [("rs:4+2", 1), ("lrc:4+2+1", 2)] as [(String, UInt64)] {
+            let devices = OddsLayout.devices(12, domains: 4)
+            let layout = OddsLayout.imagined(
+                try Profile(profile), on: devices, blocks: 12, payloadBytes: 1200, seed: seed)
+            XCTAssertEqual(layout.patterns.count, 12, "no two blocks lie alike")
+            let judge = LossJudge(layout)
+            var expectation = LossExpectation(layout)
+            let domains = layout.domains.map(\.devices)
+            for (lostDomains, failures) in [(0, 2), (0, 3), (0, 4), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)] {
+                var (sets, lost, critical) = (0.0, 0.0, 0.0)
+                var chosen = Subsets(of: 4, size: lostDomains, limit: .max, sample: 0)
+                while let some = chosen.next() {
+                    let down = some.flatMap { domains[$0] }
+                    let others = devices.indices.filter { !down.contains($0) }
+                    var failed = Subsets(of: others.count, size: failures, limit: .max, sample: 0)
+                    while let set = failed.next() {
+                        let verdict = judge.verdict((down + set.map { others[$0] }).sorted().map { UInt16($0) })
+                        sets += 1
+                        lost += verdict.lostShare * 12
+                        critical += verdict.criticalDevices
+                    }
+                }
+                let found = try XCTUnwrap(expectation.loss(domains: lostDomains, devices: failures))
+                let place = "\(profile): \(lostDomains) domains, \(failures) devices"
+                XCTAssertEqual(found.lost, lost / sets, accuracy: 1e-9, place)
+                // Devices hold about as much as each other, and what a row is of its device is taken as the same for all of a block.
+                XCTAssertEqual(found.critical, critical / sets, accuracy: 0.05 * critical / sets + 1e-9, place)
+            }
+            XCTAssertNil(expectation.loss(domains: 0, devices: 13))
+            XCTAssertNil(expectation.loss(domains: 2, devices: 7))
+        }
+    }
+
+    func testBlocksThatStandForMoreMeetTheSetsThatAllOfThemWould() throws {
+        // One host and three devices elsewhere: hardly any of the blocks that are placed lies there, and of a billion many do.
+        let devices = OddsLayout.devices(400, domains: 40)
+        func share(_ blocks: Int) throws -> Double {
+            let layout = OddsLayout.imagined(try Profile("rs:4+3"), on: devices, blocks: blocks, payloadBytes: 1e15)
+            return LossGrid(LossJudge(layout), mostFailures: 3).fatalShare(domains: 1, devices: 3)
+        }
+        XCTAssertLessThan(try share(10_000), 0.02)
+        XCTAssertGreaterThan(try share(1_000_000_000), 0.99)
     }
 
     func testTheRisksAddUpAndWhatHelpsIsBetter() throws {
@@ -192,7 +248,9 @@ final class LayoutOddsTests: XCTestCase {
         XCTAssertGreaterThan(outcome.exposedHours, 0)
         XCTAssertEqual(outcome.lossesByLatentErrors, 0)
         var again = FleetSimulation(profile, on: devices, blocks: 40, rates, seed: 11)
-        XCTAssertEqual(again.run(years: 4000).lostBlocks, outcome.lostBlocks)
+        var years = 0
+        XCTAssertEqual(again.run(years: 4000) { years += 1 }.lostBlocks, outcome.lostBlocks)
+        XCTAssertEqual(years, 4000)
     }
 
     func testAFleetLosesToDomainsAndHiddenErrorsAsWell() throws {
