@@ -93,6 +93,20 @@ final class InterruptionTests: CommandTest {
         XCTAssertEqual(content("a"), [1])
     }
 
+    func testABenchmarkThatIsInterruptedRemovesItsDirectory() {
+        let place = directory + "/place"
+        Disk.makeDirectory(place)
+        for line in ["bench put", "bench store --size 64MiB --rounds 99"] {
+            let bench = start("\(line) --in \(place)")
+            wait { Disk.names(place).contains { !Disk.names(Disk.bytes(place) + [47] + $0).isEmpty } }
+            kill(bench.process, SIGINT)
+            let outcome = bench.wait()
+            XCTAssertEqual(outcome.code, 130, line)
+            XCTAssertTrue(outcome.complaints.contains("nothing was measured to its end"), outcome.complaints)
+            XCTAssertEqual(Disk.names(place), [], line)
+        }
+    }
+
     func testASignalThatIsIgnoredFromTheStartStaysIgnored() throws {
         makeStore()
         let line = "trap '' HUP; exec \(Self.binaryPath) put - key"

@@ -27,50 +27,79 @@ struct PutBenchmark {
     var operations = 20
 
     /// The bare files one by one and side by side, a lone put, puts by many tasks, a lone read.
+    ///
+    /// - Throws: `.interrupted` when a signal asked for an end; nothing uses the directory any more then.
     func run() throws -> [Figure] {
         let root = directory
         let files = try BareFiles(root: root + "/bare", fileBytes: shardFileBytes)
-        let (rounds, operations, tasks) = (rounds, operations, tasks)
+        let (rounds, tasks) = (rounds, tasks)
         let objects = Objects(objectBytes)
         return try wait {
             let store = try await ObjectStore.createSandbox(root + "/store")
-            try await store.put("first", from: objects.next())
             var figures = [
                 "six files, one after the other", "six files, side by side", "put", "\(tasks) puts at once", "read",
             ]
             .map { Figure(name: $0) }
-            for round in 0...rounds {
-                let measured = [
-                    try await measure(operations) { try files.write(operations, sideBySide: false) },
-                    try await measure(operations) { try files.write(operations, sideBySide: true) },
-                    try await measure(operations) {
-                        for _ in 0..<operations { try await store.put("lone", from: objects.next()) }
-                    },
-                    try await measure(operations * tasks) {
-                        try await withThrowingTaskGroup(of: Void.self) { group in
-                            for task in 0..<tasks {
-                                group.addTask {
-                                    for _ in 0..<operations {
-                                        try await store.put("task/\(task)", from: objects.next())
-                                    }
-                                }
-                            }
-                            try await group.waitForAll()
-                        }
-                    },
-                    try await measure(operations * 10) {
-                        for number in 0..<(operations * 10) { _ = try await store.read("task/\(number % tasks)") }
-                    },
-                ]
-                // The first round only warms up.
-                guard round > 0 else { continue }
-                for (index, figure) in measured.enumerated() {
-                    figures[index].milliseconds.append(figure.milliseconds)
-                    figures[index].cpuMilliseconds.append(figure.cpuMilliseconds)
+            do {
+                try await store.put("first", from: objects.next())
+                for round in 0...rounds {
+                    let measured = try await measure(files, store, objects)
+                    // The first round only warms up.
+                    guard round > 0 else { continue }
+                    for (index, figure) in measured.enumerated() {
+                        figures[index].milliseconds.append(figure.milliseconds)
+                        figures[index].cpuMilliseconds.append(figure.cpuMilliseconds)
+                    }
                 }
+            } catch {
+                await store.close()
+                throw error
             }
             await store.close()
             return figures
+        }
+    }
+
+    /// One round.
+    private func measure(
+        _ files: BareFiles, _ store: ObjectStore, _ objects: Objects
+    ) async throws -> [(milliseconds: Double, cpuMilliseconds: Double)] {
+        let (operations, tasks) = (operations, tasks)
+        return [
+            try await measure(operations) { try files.write(operations, sideBySide: false) },
+            try await measure(operations) { try files.write(operations, sideBySide: true) },
+            try await measure(operations) {
+                for _ in 0..<operations {
+                    try Self.checkStop()
+                    try await store.put("lone", from: objects.next())
+                }
+            },
+            try await measure(operations * tasks) {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for task in 0..<tasks {
+                        group.addTask {
+                            for _ in 0..<operations {
+                                try Self.checkStop()
+                                try await store.put("task/\(task)", from: objects.next())
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            },
+            try await measure(operations * 10) {
+                for number in 0..<(operations * 10) {
+                    try Self.checkStop()
+                    _ = try await store.read("task/\(number % tasks)")
+                }
+            },
+        ]
+    }
+
+    /// Throws `.interrupted` once a signal has asked for an end.
+    fileprivate static func checkStop() throws(StoreError) {
+        guard Interruption.signal == nil else {
+            throw StoreError(.interrupted, "go on measuring", detail: "it was interrupted")
         }
     }
 
@@ -156,6 +185,7 @@ private final class BareFiles: Sendable {
     func write(_ sets: Int, sideBySide: Bool) throws {
         let random = SystemRandom()
         for _ in 0..<sets {
+            try PutBenchmark.checkStop()
             // A name that is not there yet, as in a store.
             let name = String(random.next(), radix: 16)
             try forEach(sideBySide) { self.stage(in: $0) }

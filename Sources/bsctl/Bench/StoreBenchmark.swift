@@ -64,8 +64,6 @@ struct StoreBenchmark {
             }
         }
         report.runs = Step.allCases.map { ($0, runs[$0] ?? []) }
-        tell("the stages by themselves")
-        try report.measureAlone()
         return report
     }
 

@@ -464,7 +464,7 @@ enum CommandTable {
             details: """
                 In a sandbox that is removed afterwards.
                 """,
-            ending: Ending("nothing was measured to its end; the directory bsctl-bench-… stays, and may be deleted"),
+            ending: Ending("nothing was measured to its end; the sandbox is removed"),
             examples: ["bsctl bench put", "bsctl bench put --in /mnt/disk --tasks 16"], run: BenchCommands.put),
         Command(
             "completions", "print a script that completes commands, options, keys and devices in your shell",

@@ -50,13 +50,15 @@ enum BenchCommands {
             ?? .generated(BenchmarkData.mixed(invocation[Options.size] ?? defaultBytes))
         let progress = ProgressLine(invocation)
         defer { progress.clear() }
-        let report = try Interruption.cooperate {
+        var report = try Interruption.cooperate {
             try withTemporaryDirectory(in: invocation[Options.benchDirectory] ?? ".") { directory in
                 try StoreBenchmark(
                     input: input, profile: profile, rounds: invocation[Options.rounds] ?? 3, directory: directory
                 ).run { phase in progress.update { Progress(phase: phase) } }
             }
         }
+        progress.update { Progress(phase: "the stages by themselves") }
+        try report.measureAlone()
         progress.clear()
         Terminal.print(invocation.has(Options.json) ? JSON.fields(report.fields).text : report.description)
         return .done
@@ -80,8 +82,10 @@ enum BenchCommands {
 
     static func put(_ invocation: Invocation) throws -> ExitCode {
         let tasks = invocation[Options.tasks] ?? 64
-        let figures = try withTemporaryDirectory(in: invocation[Options.benchDirectory] ?? ".") { directory in
-            try PutBenchmark(directory: directory, objectBytes: 4096, tasks: tasks).run()
+        let figures = try Interruption.cooperate {
+            try withTemporaryDirectory(in: invocation[Options.benchDirectory] ?? ".") { directory in
+                try PutBenchmark(directory: directory, objectBytes: 4096, tasks: tasks).run()
+            }
         }
         let (ceiling, lone) = (figures[1], figures[2])
         if invocation.has(Options.json) {
