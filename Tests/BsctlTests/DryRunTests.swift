@@ -69,7 +69,8 @@ final class DryRunTests: CommandTest {
     }
 
     private let putFigures = [
-        "objects", "unchanged", "removed", "copied", "logicalBytes", "chunks", "duplicateChunks", "newBytes",
+        "objects", "unchanged", "removed", "copied", "logicalBytes", "chunks", "duplicateChunks", "knownBytes",
+        "newBytes",
         "compressedBytes", "shardBytes",
     ]
 

@@ -88,6 +88,31 @@ final class TreeTests: CommandTest {
         XCTAssertEqual(keys().count, count, "without --delete nothing is deleted")
     }
 
+    func testAPutTellsWhatWasKnownAndWhatBecameOfTheNew() throws {
+        makeStore()
+        Disk.makeDirectory(tree)
+        Disk.write(Self.bytes(3_000_000, seed: 1), to: "\(tree)/a")
+        func told(_ line: String) -> [String] {
+            expect(0, line).text.replacing(#/[0-9]+\.[0-9] s/#, with: "T s").replacing(#/[0-9]+ MB\/s/#, with: "R MB/s")
+                .replacing(#/[0-9.]+ [KM]iB on/#, with: "S on").split(separator: "\n").map(String.init)
+        }
+        XCTAssertEqual(
+            told("put -r tree --dry-run").last, "2.86 MiB new → 2.86 MiB compressed → S on devices")
+        XCTAssertEqual(
+            told("put -r tree"),
+            ["2 objects stored: 2.86 MiB in T s, R MB/s", "2.86 MiB new → 2.86 MiB compressed → S on devices"])
+        Disk.write(Self.bytes(20_000, seed: 2), to: "\(tree)/b")
+        // The bytes of unchanged files are no part of what was compressed.
+        let both = told("put -r tree --checksum")
+        XCTAssertEqual(both.first, "2 objects stored, 1 unchanged: 2.88 MiB in T s, R MB/s")
+        XCTAssertEqual(both.last, "2.86 MiB known, 19.5 KiB new → 19.5 KiB compressed → S on devices")
+        XCTAssertEqual(told("put -r tree --checksum"), ["3 unchanged: 2.88 MiB read in T s, R MB/s"])
+        XCTAssertEqual(told("put tree/b b --checksum"), ["1 object stored: 19.5 KiB in T s", "all of it known"])
+        let report = try object(expect(0, "put tree/a again --checksum --json"))
+        XCTAssertEqual(report["knownBytes"] as? Int, 3_000_000)
+        XCTAssertEqual(report["newBytes"] as? Int, 0)
+    }
+
     func testFilesThatAreAsTheyWereAreNotReadAgain() throws {
         Disk.makeDirectory(tree)
         for number in 0..<10 { Disk.write(Self.bytes(5000, seed: UInt64(number)), to: "\(tree)/file-\(number)") }

@@ -72,15 +72,16 @@ final class TutorialDocumentTests: CommandTest {
     }
 
     /// The words of `output` without what is another each time: numbers, ids, which row is where, what part of a shard a bit
-    /// falls into, and what a get tells of damage, which it meets in some rows and not in others. Files are known or not by
-    /// how long ago they were written.
+    /// falls into, and what a get tells of damage, which it meets in some rows and not in others. Files are read, at some rate, or
+    /// not by how long ago they were written.
     private static func comparable(_ output: String) -> [String] {
         output.components(separatedBy: "\n").compactMap { line in
             if line.contains(#/^bsctl: warning: (shard .* of block|.* rebuilt from other shards)/#) { return nil }
             let words =
                 line
                 .replacing(#/^(  block .*): .*/#) { "\($0.1) is damaged" }
-                .replacing(#/, known and not read [0-9.]+ [KMGT]?i?B/#, with: "")
+                .replacing(#/ \([0-9.]+ [KMGT]?i?B not read\)/#, with: "")
+                .replacing(#/( in [0-9.]+ s), [0-9]+ MB\/s/#) { "\($0.1)" }
                 .replacing(#/\b[0-9a-f]{8,32}\b/#.wordBoundaryKind(.simple), with: "N")
                 .replacing(#/\b[dp][0-9]{2}(-[0-9]{2}-[0-9]{2})?\b/#.wordBoundaryKind(.simple), with: "row")
                 .replacing(#/[0-9]([0-9.:,-]*[0-9])?(e-[0-9]+)?( [KMGT]?i?B\b)?/#.wordBoundaryKind(.simple), with: "N")

@@ -131,12 +131,11 @@ enum PutCommands {
             defer { progress.line.clear() }
             let session =
                 try isDryRun ? store.startDryRun(profile: profile) : store.startWriting(profile: profile)
-            progress.more = { [unowned progress] in
+            progress.more = {
                 let report = session.soFar
-                let bytes = max(progress.bytes, report.logicalBytes)
                 return (
                     report.objects + report.unchanged, report.unreadBytes,
-                    report.storedBytes > 0 ? Size.ratio(bytes, report.storedBytes) : nil
+                    report.newBytes > 0 ? Size.ratio(report.newBytes, report.storedBytes) : nil
                 )
             }
             let tree: TreePutReport

@@ -45,13 +45,13 @@ enum WriteOutput {
             if report.unchanged > 0 { parts[0] += ", \(report.unchanged) unchanged" }
             parts[0] += ": \(Size.text(report.logicalBytes)) in \(Count.text(report.chunks, "chunk"))"
             if report.duplicateChunks > 0 { parts[0] += ", \(report.duplicateChunks) of them duplicates" }
-            parts[0] += "; new \(Size.text(report.newBytes)), compressed \(Size.text(report.storedBytes))"
-            parts[0] += ", on devices \(Size.text(report.shardBytes))"
         } else if report.unchanged > 0 {
             parts.append("would store nothing: \(report.unchanged) unchanged, \(Size.text(report.logicalBytes))")
         }
         if report.removed > 0 { parts.append("would delete \(Count.text(report.removed, "key"))") }
-        return parts.isEmpty ? "nothing to do" : parts.joined(separator: "; ")
+        if parts.isEmpty { return "nothing to do" }
+        let line = parts.joined(separator: "; ")
+        return report.objects > 0 ? ([line] + [flow(report)].compactMap(\.self)).joined(separator: "\n") : line
     }
 
     private static func text(_ report: WriteReport, _ seconds: Double, _ command: String) -> String {
@@ -62,25 +62,46 @@ enum WriteOutput {
                 "\(Count.text(report.copied, "object")) \(verb): \(Size.text(report.copiedBytes)), nothing new to store"
             )
         }
-        let isBrief = report.copied > 0 || report.logicalBytes == 0 || report.unread > 0
-        if report.objects == 0, report.newBytes == 0, report.unchanged > 0, isBrief {
-            let unread = report.unread == 0 ? "" : ", \(report.unread) of them known and not read"
-            parts.append("\(report.unchanged) unchanged\(unread)")
+        var flow: String?
+        let readBytes = report.logicalBytes - min(report.unreadBytes, report.logicalBytes)
+        // Of less than a megabyte a rate says how long a commit takes, and nothing of the bytes.
+        let rate = readBytes >= 1_000_000 ? ", \(Size.rate(readBytes, seconds: seconds))" : ""
+        let time = " in \(Size.decimals(seconds, 1)) s\(rate)"
+        if report.objects == 0, report.newBytes == 0, report.unchanged > 0 {
+            var text = "\(report.unchanged) unchanged"
+            if report.unread > 0 {
+                text += ", \(report.unread) of them known and not read"
+            } else if report.copied == 0, readBytes > 0 {
+                text += ": \(Size.text(readBytes)) read\(time)"
+            }
+            parts.append(text)
         } else if report.objects > 0 || report.unchanged > 0 {
             var text = "\(Count.text(report.objects, "object")) stored"
             if report.unchanged > 0 { text += ", \(report.unchanged) unchanged" }
-            text += ": \(Size.text(report.logicalBytes))"
-            if report.unreadBytes > 0 { text += ", known and not read \(Size.text(report.unreadBytes))" }
-            text += ", new \(Size.text(report.newBytes))"
-            text += ", compressed \(Size.text(report.storedBytes))"
-            if report.storedBytes > 0 { text += " (ratio \(Size.ratio(report.logicalBytes, report.storedBytes)))" }
-            text += ", on devices \(Size.text(report.shardBytes)); \(Size.decimals(seconds, 1)) s, "
-            text += Size.rate(report.logicalBytes, seconds: seconds)
-            parts.append(text)
+            parts.append(text + ": \(Size.text(report.logicalBytes))\(time)")
+            flow = Self.flow(report)
         }
         if report.removed > 0 { parts.append("\(Count.text(report.removed, "key")) deleted") }
         if report.purged > 0 { parts.append("\(Count.text(report.purged, "version")) purged") }
-        return parts.isEmpty ? "nothing to do" : parts.joined(separator: "; ")
+        if parts.isEmpty { return "nothing to do" }
+        return ([parts.joined(separator: "; ")] + [flow].compactMap(\.self)).joined(separator: "\n")
+    }
+
+    /// What became of the bytes on their way to the devices; nil where there were none.
+    ///
+    /// What is known and what is new make up all; only what is new is compressed and coded.
+    private static func flow(_ report: WriteReport) -> String? {
+        guard report.logicalBytes > 0 else { return nil }
+        let unread = report.unreadBytes > 0 ? " (\(Size.text(report.unreadBytes)) not read)" : ""
+        let known = knownBytes(report)
+        guard report.newBytes > 0 else { return "all of it known\(unread)" }
+        return (known > 0 ? "\(Size.text(known)) known\(unread), " : "") + "\(Size.text(report.newBytes)) new → "
+            + "\(Size.text(report.storedBytes)) compressed → \(Size.text(report.shardBytes)) on devices"
+    }
+
+    /// Bytes of objects that were stored already, or came before in the same call.
+    private static func knownBytes(_ report: WriteReport) -> UInt64 {
+        report.logicalBytes - min(report.newBytes, report.logicalBytes)
     }
 
     private static func fields(_ report: WriteReport, _ tree: TreePutReport, _ seconds: Double) -> [(String, JSON)] {
@@ -91,7 +112,8 @@ enum WriteOutput {
             ("logicalBytes", .unsigned(report.logicalBytes)), ("unread", .integer(report.unread)),
             ("unreadBytes", .unsigned(report.unreadBytes)), ("chunks", .integer(report.chunks)),
             ("duplicateChunks", .integer(report.duplicateChunks)),
-            ("newBytes", .unsigned(report.newBytes)), ("compressedBytes", .unsigned(report.storedBytes)),
+            ("knownBytes", .unsigned(knownBytes(report))), ("newBytes", .unsigned(report.newBytes)),
+            ("compressedBytes", .unsigned(report.storedBytes)),
             ("shardBytes", .unsigned(report.shardBytes)),
             (
                 "ratio",

@@ -123,7 +123,8 @@ final class ByteProgress {
     private(set) var bytes: UInt64 = 0
     /// How many there will be; 0 while that is not known.
     var totalBytes: () -> UInt64 = { 0 }
-    /// What else is known: how many objects, how many bytes were not read because they are known, and how far all were reduced.
+    /// What else is known: how many objects, how many bytes were not read because they are known, and how far LZ4 reduces
+    /// what is new.
     var more: () -> (objects: Int, unreadBytes: UInt64, ratio: String?) = { (0, 0, nil) }
 
     init(_ invocation: Invocation, _ phase: String) {
