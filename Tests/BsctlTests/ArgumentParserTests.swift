@@ -83,6 +83,19 @@ final class ArgumentParserTests: XCTestCase {
             try parse("simulate bit-rot --count 1 --seed 18446744073709551615")[Options.seed], UInt64.max)
     }
 
+    func testAnOptionThatTakesSeveralHasAllWordsUpToTheNextOption() throws {
+        let make = try parse("init h --device a b,label=l c --profile rs:2+1 --device d -q")
+        XCTAssertEqual(make.operands, [Array("h".utf8)])
+        XCTAssertEqual(make.all(Options.device).map(\.path), ["a", "b", "c", "d"])
+        XCTAssertEqual(make.all(Options.device).map(\.label), [nil, "l", nil, nil])
+        XCTAssertTrue(make.has(Options.quiet))
+        XCTAssertEqual(try parse("recover --device a b -- h").all(Options.foundDevice), ["a", "b"])
+        XCTAssertEqual(try parse("recover --device a b -- h").operands, [Array("h".utf8)])
+        // Behind an equals sign stands one.
+        XCTAssertEqual(try parse("recover --device=a h").operands, [Array("h".utf8)])
+        XCTAssertTrue(complaint("init --device a b h").contains("usage: bsctl init HOME"))
+    }
+
     func testOperandsAndValuesMayBeAnyBytes() throws {
         let key: [UInt8] = [0xff, 0xfe, 0x2f, 0xcc]
         let invocation = try ArgumentParser(CommandTable.all, everywhere: Options.everywhere)

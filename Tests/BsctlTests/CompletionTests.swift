@@ -98,6 +98,40 @@ final class CompletionTests: CommandTest {
         XCTAssertEqual(propose("bsctl device drain --store=\(elsewhere) "), ["disk-1", "disk-2", "disk-3"])
     }
 
+    func testBashProposesTheVersionsOfTheKey() {
+        makeStore()
+        for content in 1...3 { put([UInt8(content)], as: "a:b c") }
+        put([1], as: "other")
+        expect(0, "rm other")
+        func versions(_ key: String) -> [String] {
+            run([Disk.bytes("versions"), Disk.bytes(key)]).text.split(separator: "\n").dropFirst().map {
+                String($0.split(separator: " ")[0])
+            }
+        }
+        let (three, two) = (versions("a:b c"), versions("other"))
+        XCTAssertEqual(three.count, 3)
+        XCTAssertEqual(propose("bsctl get other --version "), two.sorted())
+        XCTAssertEqual(
+            propose("bsctl rm other --version=\(two[0].prefix(2))"), two.filter { $0.hasPrefix(two[0].prefix(2)) })
+        XCTAssertEqual(propose("bsctl get other file --version "), two.sorted(), "the key is the first operand")
+        XCTAssertEqual(propose("bsctl cp nothing other --if-version "), two.sorted(), "the target is the last")
+        XCTAssertEqual(propose("bsctl cp other nothing --version "), two.sorted())
+        XCTAssertEqual(propose("bsctl restore --version "), [], "no key yet")
+        XCTAssertEqual(propose("bsctl restore nothing --version "), [])
+        let key = run([Disk.bytes("completions"), Disk.bytes("versions"), Disk.bytes("a:b c")])
+        XCTAssertEqual(key.text.split(separator: "\n").map(String.init), three, "the newest first")
+        expect(2, "completions versions")
+        expect(2, "completions keys a b")
+    }
+
+    func testBashCompletesEachOfSeveralValues() {
+        for name in ["some-a", "some-b"] { Disk.makeDirectory(directory + "/" + name) }
+        XCTAssertEqual(propose("bsctl recover --device some-a some"), ["some-a", "some-b"])
+        XCTAssertEqual(propose("bsctl init h --device x y some"), ["some-a", "some-b"])
+        XCTAssertEqual(propose("bsctl init h --device x y --prof"), ["--profile"])
+        XCTAssertEqual(propose("bsctl init h --device x y --profile rs:8+3 some"), [], "HOME is there already")
+    }
+
     func testBashCompletesFilesAndDirectories() {
         Disk.makeDirectory(directory + "/some-dir")
         Disk.write([1], to: directory + "/some-file")
@@ -161,6 +195,8 @@ final class CompletionTests: CommandTest {
             done
             """
         Disk.write(Array(driver.utf8), to: directory + "/driver")
+        Disk.makeDirectory(directory + "/directory-a")
+        let version = expect(0, "completions versions photos/a").text.trimmingCharacters(in: .whitespacesAndNewlines)
         let wanted = [
             ("bsctl statu", "status"), ("bsctl device dr", "device drain"),
             ("bsctl device drain disk-6", "device drain disk-6"),
@@ -168,6 +204,9 @@ final class CompletionTests: CommandTest {
             ("bsctl put --if-a", "put --if-absent"),
             ("bsctl init h --profile rs:6", "init h --profile rs:6+3"), ("bsctl help undel", "help undelete"),
             ("bsctl -q device relab", "-q device relabel"),
+            ("bsctl get photos/a --version \(version.prefix(2))", "get photos/a --version \(version)"),
+            ("bsctl recover --device dire", "recover --device directory-a"),
+            ("bsctl recover --device x dire", "recover --device x directory-a"),
         ]
         Disk.write(Array(wanted.map { $0.0 + "\n" }.joined().utf8), to: directory + "/lines")
         let outcome = Child(
@@ -208,6 +247,11 @@ final class CompletionTests: CommandTest {
         XCTAssertEqual(propose("bsctl get ph"), ["photos/"])
         XCTAssertEqual(propose("bsctl get photos/"), ["photos/a"])
         XCTAssertEqual(propose("bsctl device drain disk-6"), ["disk-6"])
+        let version = expect(0, "completions versions photos/a").text.trimmingCharacters(in: .whitespacesAndNewlines)
+        XCTAssertEqual(propose("bsctl get photos/a --version "), [version])
+        XCTAssertEqual(propose("bsctl cp x photos/a --if-version "), [version])
+        Disk.makeDirectory(directory + "/directory-a")
+        XCTAssertEqual(propose("bsctl recover --device x y dire"), ["directory-a/"])
         XCTAssertTrue(propose("bsctl put --if").contains("--if-absent"))
         XCTAssertTrue(propose("bsctl init h --profile rs:1").contains("rs:10+4"))
     }

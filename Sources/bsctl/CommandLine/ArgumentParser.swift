@@ -1,7 +1,7 @@
 /// Turns words into an invocation of a command from the table.
 ///
 /// Options may stand anywhere, also before the command; `--` ends them. `--name=value` and `--name value`
-/// are the same, `-rl` is `-r -l`, and `-sHOME` is `-s HOME`.
+/// are the same, `-rl` is `-r -l`, and `-sHOME` is `-s HOME`. What an option takes several of are the words up to the next one.
 struct ArgumentParser {
     private let commands: [Command]
     private let everywhere: [any AnyOption]
@@ -188,5 +188,10 @@ private struct WordReader {
             throw UsageError(description: "--\(option.name) needs a value: --\(option.name) \(valueName)")
         }
         values[option.name, default: []].append(try option.read(bytes))
+        guard option.takesSeveral, inline == nil else { return }
+        while next < words.count, words[next].first != UInt8(ascii: "-") {
+            values[option.name, default: []].append(try option.read(words[next]))
+            next += 1
+        }
     }
 }

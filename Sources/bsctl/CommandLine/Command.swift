@@ -59,6 +59,14 @@ enum WordKind: Sendable, Hashable {
     /// A file or a directory.
     case path
     case choice([String])
+    /// A version of the key that is an operand before it.
+    case version(of: Operand)
+
+    /// Which operand.
+    enum Operand: String, Sendable, Hashable {
+        case first
+        case last
+    }
 }
 
 /// A command with its options and operands, read but not yet carried out.

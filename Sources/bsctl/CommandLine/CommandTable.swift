@@ -17,8 +17,8 @@ enum CommandTable {
             ending: Ending("no store was made", next: "remove what is in the directories named, or run it again"),
             examples: [
                 "bsctl init /tmp/store --disks 6",
-                "bsctl init ~/store --device /mnt/a --device /mnt/b --device /mnt/c --profile rs:2+1",
-                "bsctl init ~/store --device /mnt/a,domain=left --device /mnt/b,domain=right --profile rs:1+1",
+                "bsctl init ~/store --device /mnt/a/bs /mnt/b/bs /mnt/c/bs --profile rs:2+1",
+                "bsctl init ~/store --device /mnt/a/bs,domain=left /mnt/b/bs,domain=right --profile rs:1+1",
                 "bsctl init /tmp/wide --disks 16 --profile lrc:12+2+2",
             ], run: StoreCommands.initialize),
         Command(
@@ -353,7 +353,7 @@ enum CommandTable {
                 """,
             ending: .goesOn,
             examples: [
-                "bsctl recover ~/store --device /mnt/a/bs --device /mnt/b/bs", "bsctl recover --device /mnt/new/bs",
+                "bsctl recover ~/store --device /mnt/a/bs /mnt/b/bs /mnt/c/bs", "bsctl recover --device /mnt/new/bs",
             ],
             run: RepairCommands.recover),
         Command(
@@ -467,13 +467,14 @@ enum CommandTable {
             ending: Ending("nothing was measured to its end; the sandbox is removed"),
             examples: ["bsctl bench put", "bsctl bench put --in /mnt/disk --tasks 16"], run: BenchCommands.put),
         Command(
-            "completions", "print a script that completes commands, options, keys and devices in your shell",
+            "completions", "print a script that completes commands, options, keys, versions and devices in your shell",
             synopsis: [
-                "bsctl completions bash|zsh|fish", "bsctl completions keys [PREFIX]", "bsctl completions devices",
+                "bsctl completions bash|zsh|fish", "bsctl completions keys [PREFIX]",
+                "bsctl completions versions KEY [PREFIX]", "bsctl completions devices",
             ],
-            operands: 1...2, takes: [.choice(CompletionCommands.subjects), .key],
+            operands: 1...3, takes: [.choice(CompletionCommands.subjects), .key, .text],
             details: """
-                The package installs the scripts; without it, put them where the examples do. The last two forms \
+                The package installs the scripts; without it, put them where the examples do. The last three forms \
                 are what the scripts ask: at most 200 answers, one a line, and none when the store cannot say \
                 within two seconds.
                 """,

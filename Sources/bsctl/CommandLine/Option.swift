@@ -7,6 +7,8 @@ protocol AnyOption: Sendable {
     var valueName: String? { get }
     var help: String { get }
     var isRepeatable: Bool { get }
+    /// All words behind it are its values, up to the next option.
+    var takesSeveral: Bool { get }
     /// What the value is, for completions.
     var kind: WordKind { get }
 
@@ -21,19 +23,21 @@ struct Option<Value: Sendable>: AnyOption {
     let valueName: String?
     let help: String
     let isRepeatable: Bool
+    let takesSeveral: Bool
     private let type: ValueType<Value>
 
     var kind: WordKind { type.kind }
 
     init(
         _ name: String, short: Character? = nil, _ valueName: String, _ type: ValueType<Value>,
-        isRepeatable: Bool = false, _ help: String
+        isRepeatable: Bool = false, takesSeveral: Bool = false, _ help: String
     ) {
         self.name = name
         self.short = short
         self.valueName = valueName
         self.help = help
-        self.isRepeatable = isRepeatable
+        self.isRepeatable = isRepeatable || takesSeveral
+        self.takesSeveral = takesSeveral
         self.type = type
     }
 
@@ -55,6 +59,7 @@ extension Option<Bool> {
         valueName = nil
         self.help = help
         isRepeatable = true
+        takesSeveral = false
         type = ValueType { _ in true }
     }
 }

@@ -14,11 +14,12 @@ enum Options {
 
     static let disks = Option("disks", "N", .count(1...1024), "make a sandbox with N directories as disks, for trials")
     static let device = Option(
-        "device", "DIR[,domain=D][,label=L][,weight=W]", .newDevice, isRepeatable: true,
-        "an empty directory on a disk of its own; devices of one failure domain fail together (each is one of its own)")
+        "device", "DIR[,domain=D][,label=L][,weight=W] …", .newDevice, takesSeveral: true,
+        "empty directories, each on a disk of its own; devices of one failure domain fail together (each is one of its own)"
+    )
     static let foundDevice = Option(
-        "device", "DIR", .directory, isRepeatable: true,
-        "a device of the store; the others are looked for where they were last")
+        "device", "DIR …", .directory, takesSeveral: true,
+        "devices of the store; the others are looked for where they were last")
     static let label = Option("label", "L", .text, "what it is called (disk-N)")
     static let domain = Option("domain", "D", .text, "what fails as one with it, such as a host (none but itself)")
     static let weight = Option(
@@ -45,13 +46,14 @@ enum Options {
     static let fromCommand = Option("from-command", "store what CMD prints, and nothing unless it exits 0")
 
     static let range = Option("range", "FIRST-LAST", .byteRange, "only these bytes, counted from 0")
-    static let version = Option("version", "V", .version, "an older version, as bsctl versions names it")
-    static let toVersion = Option("version", "V", .version, "the version that is to be the newest again")
+    static let version = Option("version", "V", .version(.first), "an older version, as bsctl versions names it")
+    static let toVersion = Option("version", "V", .version(.first), "the version that is to be the newest again")
     static let purgedVersion = Option(
-        "version", "V", .version, "remove this one version of KEY, put or delete marker, for good")
+        "version", "V", .version(.first), "remove this one version of KEY, put or delete marker, for good")
     static let ifAbsent = Option("if-absent", "only if the target has no version or is deleted; else exit 7")
     static let ifVersion = Option(
-        "if-version", "V", .version, "only if V, as bsctl versions names it, is the target's newest; else exit 7")
+        "if-version", "V", .version(.last), "only if V, as bsctl versions names it, is the target's newest; else exit 7"
+    )
     static let since = Option(
         "since", "SEQ", .sequence, "what comes after SEQ, the seq of the last line seen, or after a whole commit (412)")
     static let follow = Option("follow", "go on with new ones as they are committed, until interrupted")

@@ -190,8 +190,9 @@ extension ValueType<ClosedRange<UInt64>> {
 }
 
 extension ValueType<RecordIdentity> {
-    static var version: Self {
-        ValueType { bytes throws(UsageError) in
+    /// - Parameter operand: the one whose versions are proposed.
+    static func version(_ operand: WordKind.Operand) -> Self {
+        ValueType(.version(of: operand)) { bytes throws(UsageError) in
             let parts = try utf8(bytes).split(separator: ".", omittingEmptySubsequences: false)
             guard parts.count == 2, let commit = UInt64(parts[0]), commit <= CommitNumber.maximum,
                 let ordinal = UInt32(parts[1])
@@ -211,7 +212,7 @@ extension ValueType<RecordIdentity> {
                 return RecordIdentity(commit: CommitNumber(commit), ordinal: .max)
             }
             do throws(UsageError) {
-                return try ValueType.version.read(bytes)
+                return try ValueType.version(.first).read(bytes)
             } catch {
                 throw UsageError(description: "expected the seq of a line, such as 412.3, or a commit, such as 412")
             }

@@ -3,19 +3,29 @@ import Glibc
 
 /// completions.
 enum CompletionCommands {
-    static let subjects = Completions.shells + ["keys", "devices"]
+    static let subjects = Completions.shells + ["keys", "versions", "devices"]
     /// More help nobody.
     private static let maximumAnswers = 200
     private static let maximumSeconds: UInt32 = 2
 
     static func completions(_ invocation: Invocation) throws -> ExitCode {
         let subject = String(decoding: invocation.operands[0], as: UTF8.self)
-        let prefix = invocation.operands.count == 2 ? invocation.operands[1] : []
+        let words = invocation.operands.dropFirst()
+        let prefix = words.count == 2 || subject != "versions" ? words.last ?? [] : []
+        guard (subject == "versions" ? 1...2 : 0...1).contains(words.count) else {
+            throw UsageError(description: "usage: " + invocation.command.synopsis.joined(separator: "\n       "))
+        }
         switch subject {
         case "keys": return propose(invocation) { try keys(prefix, $0) }
         case "devices":
             return propose(invocation) { store in
                 store.devices.map { Array($0.label.utf8) }.filter { $0.starts(with: prefix) }
+            }
+        case "versions":
+            let key = try invocation.key(1)
+            return propose(invocation) { store in
+                try store.versions(of: key).map { Array($0.identity.description.utf8) }
+                    .filter { $0.starts(with: prefix) }.prefix(maximumAnswers).map(\.self)
             }
         default: break
         }

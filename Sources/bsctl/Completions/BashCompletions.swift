@@ -51,6 +51,16 @@ enum BashCompletions {
                 case $1 in
                 key) subject=keys ;;
                 device) subject=devices ;;
+                version:*)
+                    # The newest first.
+                    compopt -o nosort 2> /dev/null
+                    local key=$first
+                    [[ $1 == version:first ]] || key=$final
+                    key=${key#[\\"\\']} && key=${key%[\\"\\']} && key=${key//\\\\/}
+                    [[ -z $key ]] || mapfile -t COMPREPLY < <(
+                        "$program" ${store:+--store="$store"} completions versions -- "$key" "$name" 2> /dev/null
+                    )
+                    ;;
                 file | path) mapfile -t COMPREPLY < <(compgen -f -- "$name") ;;
                 directory) mapfile -t COMPREPLY < <(compgen -d -- "$name") ;;
                 choice:*) mapfile -t COMPREPLY < <(compgen -W "$(tr , '\\n' <<< "${1#choice:}")" -- "$name") ;;
@@ -82,7 +92,7 @@ enum BashCompletions {
 
             _bsctl() {
                 local words cur program=$1 store='' seconds='' options='' valued='' operands='' command=''
-                local index=1 count=0 word kind='' prefix='' last
+                local index=1 count=0 word kind='' prefix='' last first='' final=''
                 COMPREPLY=()
                 _bsctl_words
                 last=$((${#words[@]} - 1))
@@ -140,10 +150,19 @@ enum BashCompletions {
                             case $word in -s | --store) store=${words[index]} ;; esac
                             ((index < last)) || break
                             index=$((index + 1))
+                            # An option of several values has all up to the next option.
+                            if [[ $kind == *... ]]; then
+                                while ((index < last)) && [[ ${words[index]} != -* ]]; do index=$((index + 1)); done
+                                ((index < last)) || break
+                            fi
                             kind=''
                         fi
                         ;;
-                    *) count=$((count + 1)) ;;
+                    *)
+                        count=$((count + 1))
+                        final=$word
+                        ((count > 1)) || first=$word
+                        ;;
                     esac
                 done
                 if [[ -z $kind && -n $options && $cur == --*=* ]]; then
@@ -155,10 +174,10 @@ enum BashCompletions {
                         return
                     fi
                     cur=${cur#*=}
-                    _bsctl_propose "$kind"
+                    _bsctl_propose "${kind%...}"
                     [[ $COMP_WORDBREAKS == *=* ]] || COMPREPLY=("${COMPREPLY[@]/#/$prefix=}")
-                elif [[ -n $kind ]]; then
-                    _bsctl_propose "$kind"
+                elif [[ -n $kind && ($kind != *... || $cur != -*) ]]; then
+                    _bsctl_propose "${kind%...}"
                 elif [[ -n $options && $cur == -* ]]; then
                     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
                 else
@@ -184,8 +203,9 @@ enum BashCompletions {
         let options = command.options + everywhere
         var valued: [String] = []
         for option in options where option.valueName != nil {
-            valued.append("--\(option.name)=\(word(option.kind))")
-            if let short = option.short { valued.append("-\(short)=\(word(option.kind))") }
+            let kind = word(option.kind) + (option.takesSeveral ? "..." : "")
+            valued.append("--\(option.name)=\(kind)")
+            if let short = option.short { valued.append("-\(short)=\(kind)") }
         }
         var operands = command.takes.map(word)
         if command.operands.upperBound > operands.count, let last = operands.popLast() { operands.append(last + "...") }
@@ -212,6 +232,7 @@ enum BashCompletions {
         case .directory: "directory"
         case .path: "path"
         case .choice(let words): "choice:" + words.joined(separator: ",")
+        case .version(let operand): "version:\(operand.rawValue)"
         }
     }
 }

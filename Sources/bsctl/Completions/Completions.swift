@@ -1,6 +1,6 @@
 /// Completion scripts, from the table of commands.
 ///
-/// What cannot be known here, keys and devices, the scripts ask for: `bsctl completions keys PREFIX`.
+/// What cannot be known here, keys, their versions and devices, the scripts ask for: `bsctl completions keys PREFIX`.
 enum Completions {
     static let shells = ["bash", "zsh", "fish"]
 

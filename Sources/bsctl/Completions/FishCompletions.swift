@@ -6,6 +6,7 @@ enum FishCompletions {
         let valued = (commands.flatMap(\.options) + everywhere).filter { $0.valueName != nil }
         let valuedWords = Set(
             valued.flatMap { option in ["--\(option.name)"] + (option.short.map { ["-\($0)"] } ?? []) })
+        let several = Set(valued.filter(\.takesSeveral).map { "--\($0.name)" })
         var lines = [
             "# Completion of bsctl for fish. Made by: bsctl completions fish", "",
             "# The command and its operands before the cursor, without options and their values.",
@@ -13,9 +14,13 @@ enum FishCompletions {
             "    set -l skip",
             "    set -l tokens (commandline -opc)",
             "    for token in $tokens[2..-1]",
-            "        if set -q skip[1]",
+            "        if test \"$skip\" = several; and not string match -q -- '-?*' $token",
+            "            continue",
+            "        else if test \"$skip\" = yes",
             "            set -e skip",
             "            set -l skip",
+            "        else if contains -- $token \(several.sorted().joined(separator: " "))",
+            "            set skip several",
             "        else if contains -- $token \(valuedWords.sorted().joined(separator: " "))",
             "            set skip yes",
             "        else if not string match -q -- '-?*' $token",
@@ -54,7 +59,18 @@ enum FishCompletions {
             "                set store $tokens[$index]",
             "        end",
             "    end",
-            "    $tokens[1] $store completions $argv[1] -- (commandline -ct) 2>/dev/null",
+            "    $tokens[1] $store completions $argv[1] -- $argv[2..-1] (commandline -ct) 2>/dev/null",
+            "end",
+            "",
+            "# The versions of the first operand or the last.",
+            "function __bsctl_versions",
+            "    set -l words (__bsctl_operands)",
+            "    set -q words[2]; or return",
+            "    if test $argv[1] = first",
+            "        __bsctl_ask versions $words[2]",
+            "    else",
+            "        __bsctl_ask versions $words[-1]",
+            "    end",
             "end",
             "",
             "complete -c bsctl -f",
@@ -85,9 +101,12 @@ enum FishCompletions {
     }
 
     private static func specification(_ option: any AnyOption) -> String {
-        let value = option.valueName == nil ? "" : " -r" + (proposal(option.kind) ?? "")
+        let value =
+            option.valueName == nil ? "" : (takesFiles(option.kind) ? " -r" : " -x") + (proposal(option.kind) ?? "")
         return (option.short.map { " -s \($0)" } ?? "") + " -l \(option.name)\(value) -d \(quoted(option.help))"
     }
+
+    private static func takesFiles(_ kind: WordKind) -> Bool { kind == .file || kind == .path }
 
     private static func proposal(_ kind: WordKind) -> String? {
         switch kind {
@@ -96,6 +115,7 @@ enum FishCompletions {
         case .device: " -a '(__bsctl_ask devices)'"
         case .file, .path: " -F"
         case .directory: " -a '(__fish_complete_directories (commandline -ct))'"
+        case .version(let operand): " -k -a '(__bsctl_versions \(operand.rawValue))'"
         case .choice(let words): " -a \(quoted(words.joined(separator: " ")))"
         }
     }

@@ -15,6 +15,15 @@ enum ZshCompletions {
             "}",
             "_bsctl_keys() { _bsctl_ask keys }",
             "_bsctl_devices() { _bsctl_ask devices }",
+            "# Of the first operand or the last, which _arguments has in `line`; the newest first.",
+            "_bsctl_versions() {",
+            "    local -a found",
+            "    local key=${line[1]}",
+            "    [[ $1 == first ]] || key=${line[-1]}",
+            "    [[ -n $key ]] || return 1",
+            "    found=(${(f)\"$(_call_program versions ${(q)bsctl_program} ${bsctl_store:+--store=${(q)bsctl_store}} completions versions -- ${(q)${(Q)key}} ${(q)PREFIX} 2>/dev/null)\"})",
+            "    (( $#found )) && compadd -V versions -a found",
+            "}",
             "",
             "_bsctl() {",
             "    local curcontext=$curcontext context state line bsctl_program=$words[1] bsctl_store=''",
@@ -90,7 +99,8 @@ enum ZshCompletions {
         let help = option.help.replacing("\\", with: "\\\\").replacing("[", with: "\\[").replacing("]", with: "\\]")
             .replacing(":", with: "\\:")
         let value = option.valueName.map { name in
-            ":\(name.replacing(":", with: "\\:").replacing("[", with: "\\[").replacing("]", with: "\\]")):"
+            (option.takesSeveral ? ":*-*:" : ":")
+                + "\(name.replacing(":", with: "\\:").replacing("[", with: "\\[").replacing("]", with: "\\]")):"
                 + action(option.kind)
         }
         let text = "[\(help)]" + (value ?? "")
@@ -108,6 +118,7 @@ enum ZshCompletions {
         case .device: "_bsctl_devices"
         case .file, .path: "_files"
         case .directory: "_files -/"
+        case .version(let operand): "{_bsctl_versions \(operand.rawValue)}"
         case .choice(let words): "(" + words.map { $0.replacing(":", with: "\\:") }.joined(separator: " ") + ")"
         }
     }
