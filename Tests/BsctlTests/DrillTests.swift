@@ -39,6 +39,20 @@ final class DrillTests: CommandTest {
             expect(0, "drill --all --bits 40 --seed 3 --quiet").text, "", "the verdict is the exit code")
     }
 
+    func testADrillProvesAStoreThatIsNoSandbox() throws {
+        let devices = (1...3).map { "\(directory)/d\($0)" }
+        for device in devices { Disk.makeDirectory(device) }
+        expect(0, "init \(store) --profile rs:2+1 --device \(devices.joined(separator: " "))")
+        put(Self.bytes(300_000, seed: 4), as: "a")
+        let outcome = expect(0, "drill --all --seed 3")
+        XCTAssertEqual(outcome.text.split(separator: "\n").last, "passed")
+        XCTAssertTrue(outcome.text.contains("made again"), outcome.text)
+        for device in devices {
+            XCTAssertEqual(Disk.names(device).filter { $0.starts(with: Disk.bytes("drill-")) }, [], device)
+        }
+        expect(0, "scrub")
+    }
+
     func testADrillTakesNoMoreThanTheStoreSurvivesNow() throws {
         makeStore(disks: 4, "--profile rs:2+2")
         put(Self.bytes(50_000, seed: 1), as: "a")

@@ -279,6 +279,7 @@ final class DrillProvider: DeviceProvider {
             throw StoreError(
                 .notFound, "use this directory as a device", at: hint, detail: "it is no part of the drill")
         }
-        return try directories.prepare(place, creating: creating, isLeftover: isLeftover)
+        // The places of new devices are the drill's own to make, whether the store's devices are a sandbox's or not.
+        return try directories.prepare(place, creating: true, isLeftover: isLeftover)
     }
 }
