@@ -93,7 +93,7 @@ final class ArgumentParserTests: XCTestCase {
         XCTAssertEqual(try parse("recover --device a b -- h").operands, [Array("h".utf8)])
         // Behind an equals sign stands one.
         XCTAssertEqual(try parse("recover --device=a h").operands, [Array("h".utf8)])
-        XCTAssertTrue(complaint("init --device a b h").contains("usage: bsctl init HOME"))
+        XCTAssertTrue(complaint("init --device a b h").contains("usage:\n  bsctl init HOME"))
     }
 
     func testOperandsAndValuesMayBeAnyBytes() throws {
@@ -163,6 +163,19 @@ final class ArgumentParserTests: XCTestCase {
         XCTAssertEqual(try help("--version"), "bsctl 0.1.0")
         XCTAssertTrue(try help("help device").contains("bsctl device ls"))
         XCTAssertTrue(complaint("help nothing").contains("unknown command"))
+    }
+
+    func testHelpFitsATerminalOf80Columns() throws {
+        for page in try CommandTable.all.map({ try help("help \($0.name)") }) + [help("help")] {
+            // Examples are to be copied, each in one line.
+            let lines = page.components(separatedBy: "\nexamples:")[0].split(separator: "\n")
+            for line in lines { XCTAssertLessThanOrEqual(line.count, 80, String(line)) }
+        }
+    }
+
+    func testEveryCommandStandsUnderOneHeading() {
+        XCTAssertEqual(CommandTable.all.count, Set(CommandTable.all.map(\.name)).count)
+        XCTAssertEqual(CommandTable.groups.map(\.commands.count).reduce(0, +), CommandTable.all.count)
     }
 
     func testEveryExampleInTheHelpParses() throws {

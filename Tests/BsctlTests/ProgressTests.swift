@@ -105,9 +105,9 @@ final class ProgressTests: XCTestCase {
     }
 
     func testABarShowsHowFull() {
-        XCTAssertEqual(Bar.text(0.5, isPlain: true), "[########........]  50 %")
-        XCTAssertEqual(Bar.text(0, isPlain: false), "[░░░░░░░░░░░░░░░░]   0 %")
-        XCTAssertEqual(Bar.text(1.5, isPlain: false), "[████████████████] 100 %")
+        XCTAssertEqual(Bar.text(0.5, isPlain: true), "[#####.....]  50 %")
+        XCTAssertEqual(Bar.text(0, isPlain: false), "[░░░░░░░░░░]   0 %")
+        XCTAssertEqual(Bar.text(1.5, isPlain: false), "[██████████] 100 %")
         XCTAssertEqual(Bar.text(nil), "")
     }
 }

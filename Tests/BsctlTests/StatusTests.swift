@@ -11,7 +11,7 @@ final class StatusTests: CommandTest {
         put([1, 2, 3], as: "a")
         let outcome = expect(0, "status")
         XCTAssertEqual(last(outcome), "All data is safe: any 2 devices may fail now.")
-        XCTAssertEqual(outcome.text.matches(of: /\[[#.]{16}\] +\d+ %/).count, 6, "a bar for each device")
+        XCTAssertEqual(outcome.text.matches(of: /\[[#.]{10}\] +\d+ %/).count, 6, "a bar for each device")
         XCTAssertEqual(try object(expect(0, "status --json"))["next"] as? [String], [])
         XCTAssertFalse(Disk.exists(store + "/noticed"), "there is nothing to notice")
         let quiet = expect(0, "status --quiet")

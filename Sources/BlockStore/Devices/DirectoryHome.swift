@@ -24,8 +24,17 @@ public final class DirectoryHome: Home {
                 }
             }
         }
-        root = try explaining(operation, at: path) { () throws(SystemError) in
-            try Files.open(Array(path.utf8), O_RDONLY | O_DIRECTORY)
+        do throws(StoreError) {
+            root = try explaining(operation, at: path) { () throws(SystemError) in
+                try Files.open(Array(path.utf8), O_RDONLY | O_DIRECTORY)
+            }
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw StoreError(
+                .notFound, operation, at: path, detail: "there is no such directory",
+                advice:
+                    "mount its disk, or name the store with --store HOME or BSCTL_STORE; a home that is lost comes back "
+                    + "from the devices: bsctl recover \(path) --device DIR …; bsctl init makes a new store")
         }
         place = path
         self.command = command

@@ -26,7 +26,15 @@ public final class DirectoryProvider: DeviceProvider {
             let isNew = try explaining(operation, at: hint) { () throws(SystemError) in try Files.makeDirectory(path) }
             if isNew { try syncParent(of: hint, operation) }
         }
-        let device = try DirectoryDevice(path: hint)
+        let device: DirectoryDevice
+        do throws(StoreError) {
+            device = try DirectoryDevice(path: hint)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw StoreError(
+                .notFound, operation, at: hint, detail: "there is no such directory",
+                advice: "make an empty one there, on the disk that is meant (mkdir), or name another")
+        }
         let names = try explaining(operation, at: hint) { () throws(SystemError) in
             try Files.names(in: try Files.open(path, O_RDONLY | O_DIRECTORY))
         }.map { String(decoding: $0, as: UTF8.self) }.filter { $0 != "lost+found" }

@@ -80,10 +80,23 @@ private struct FoundDevices {
         var damaged: [String] = []
         var seen: [String: String] = [:]
         for place in places {
-            let device = try environment.devices.open(place)
+            let device: any Device
+            do throws(StoreError) {
+                device = try environment.devices.open(place)
+            } catch {
+                guard error.code == .notFound else { throw error }
+                throw StoreError(
+                    .notFound, "recover a store", at: place, detail: "there is no such directory",
+                    advice: "name devices that are there, or mount their disks")
+            }
             guard seen.updateValue(place, forKey: device.physicalIdentity) == nil else { continue }
             guard let bytes = try device.readDocument(.device) else {
-                throw Self.refusal(place, "there is no device.json in it; is the disk mounted?")
+                throw StoreError(
+                    .invalid, "recover a store", at: place,
+                    detail: "there is no device.json in it: it is no device, or its disk is not mounted",
+                    advice:
+                        "name devices of one store behind --device; the home comes before it: bsctl recover HOME --device DIR …"
+                )
             }
             do throws(StoreError) {
                 documents.append((place, try DeviceDocument.parse(bytes, at: place)))

@@ -25,7 +25,7 @@ struct ArgumentParser {
             throw UsageError(
                 description: "\(command.name): "
                     + (given < command.operands.lowerBound ? "something is missing" : "too many operands (\(given))")
-                    + "\nusage: " + command.synopsis.joined(separator: "\n       "),
+                    + "\nusage:\n" + command.synopsis.flatMap { Help.usage($0, indent: 2) }.joined(separator: "\n"),
                 next: "bsctl \(command.name) --help")
         }
         return Invocation(
@@ -71,7 +71,7 @@ struct ArgumentParser {
         return min(index, arguments.count)
     }
 
-    private var overview: String { Help.overview(commands, everywhere) }
+    private var overview: String { Help.overview(everywhere) }
 
     private func help(_ words: [String]) throws(UsageError) -> HelpRequest {
         guard let first = words.first else { return HelpRequest(text: overview) }

@@ -1,6 +1,15 @@
 /// Every command, as data.
 enum CommandTable {
-    static let all: [Command] = [
+    static let all = groups.flatMap(\.commands)
+
+    /// Under headings, as the help lists them.
+    static let groups: [(title: String, commands: [Command])] = [
+        ("a store and what is in it", objects), ("versions", versions), ("is it safe", safety), ("devices", devices),
+        ("upkeep", upkeep), ("losses on trial, in a sandbox", trials), ("how fast it is", benchmarks),
+        ("for the shell", shell),
+    ]
+
+    private static let objects: [Command] = [
         Command(
             "init", "make a store",
             synopsis: [
@@ -9,9 +18,10 @@ enum CommandTable {
             options: [Options.disks, Options.device, Options.profile, Options.chunkSize, Options.dryRun],
             operands: 1...1, takes: [.directory],
             details: """
-                HOME gets the list of devices, the index and the writer lock; each device should be an empty \
-                directory on a disk of its own. The profile says how many of them may be lost; it can be changed \
-                later with bsctl reshape. With --disks the store is a sandbox: directories under HOME stand for \
+                HOME gets the list of devices, the index and the writer lock. Each device is an empty directory that is \
+                there already, on a disk of its own; rs:4+2 needs six of them and survives the loss of any two. \
+                Another profile can be chosen later too (bsctl reshape), and devices added (bsctl device add). \
+                Other commands find the store by --store HOME or BSCTL_STORE. With --disks the store is a sandbox: directories under HOME stand for \
                 disks, and bsctl simulate may destroy them.
                 """,
             ending: Ending("no store was made", next: "remove what is in the directories named, or run it again"),
@@ -126,6 +136,9 @@ enum CommandTable {
                 """,
             examples: ["bsctl mv draft.txt final.txt --if-absent", "bsctl mv -r photos/2019 archive/2019"],
             run: CopyCommands.move),
+    ]
+
+    private static let versions: [Command] = [
         Command(
             "versions", "list the versions of a key, the newest first", synopsis: ["bsctl versions KEY"],
             operands: 1...1, takes: [.key],
@@ -174,6 +187,9 @@ enum CommandTable {
                 """,
             ending: nil, examples: ["bsctl changes", "bsctl changes --since 412.3 --follow"],
             run: ChangeCommands.changes),
+    ]
+
+    private static let safety: [Command] = [
         Command(
             "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status [--watch]"],
             options: [Options.watch],
@@ -220,6 +236,27 @@ enum CommandTable {
                 """,
             examples: ["bsctl report store.html", "bsctl report report-2026-03.html"], run: ReportCommands.report),
         Command(
+            "drill", "prove on a view of the store that it survives what it promises",
+            synopsis: ["bsctl drill [--sample N | --all] [--losses N] [--bits N] [--seed S]"],
+            options: [
+                Options.drillSample, Options.drillAll, Options.drillLosses, Options.drillBits, Options.seed,
+            ],
+            operands: 0...0,
+            details: """
+                The view has the shards as hard links and the index as a copy. In it bits flip on as many devices as the \
+                store survives the loss of, in copies of the shards; objects are read and verified, and the damaged \
+                shards are found and made again. Then those devices are lost, objects are read again, and what was lost is \
+                made again on empty directories beside them, if there is room for twice as much. At the end the view is \
+                removed, and the store's own shards are compared with how they were. Nobody can write while the view is made; \
+                afterwards the store is open to all. Exit 0 when everything held, 4 when an object could not be read.
+                """,
+            ending: Ending("the view is removed, the store is as it was"),
+            examples: ["bsctl drill", "bsctl drill --all --bits 1000", "bsctl drill --losses 1 --seed 7"],
+            run: DrillCommands.drill),
+    ]
+
+    private static let devices: [Command] = [
+        Command(
             "device ls", "list the devices, what they hold and how much room they have", synopsis: ["bsctl device ls"],
             operands: 0...0,
             details: """
@@ -264,8 +301,9 @@ enum CommandTable {
             synopsis: ["bsctl device replace OLD [DIR] [--dry-run]"], options: [Options.dryRun], operands: 1...2,
             takes: [.device, .directory],
             details: """
-                DIR, or the place where the device was, takes over its part; then bsctl repair makes the shards \
-                again that were on it.
+                DIR, or the place where the device was, takes over its part: an empty directory that is there already, \
+                on the new disk. Then bsctl repair makes the shards again that were on it. With a device to spare none \
+                is needed: bsctl repair makes them on the others.
                 """,
             examples: [
                 "bsctl device replace disk-2", "bsctl device replace disk-2 /mnt/new --dry-run",
@@ -289,6 +327,9 @@ enum CommandTable {
                 """,
             examples: ["bsctl device set disk-2 --domain host-1", "bsctl device set disk-2 --weight 4000"],
             run: DeviceCommands.set),
+    ]
+
+    private static let upkeep: [Command] = [
         Command(
             "repair", "make lost and damaged shards again, the most endangered blocks first",
             synopsis: ["bsctl repair [--rate SIZE] [--dry-run]"], options: [Options.rate, Options.dryRun],
@@ -347,8 +388,9 @@ enum CommandTable {
             synopsis: ["bsctl recover [HOME] --device DIR … [--dry-run]", "bsctl recover --abandon [--dry-run]"],
             options: [Options.foundDevice, Options.abandon, Options.dryRun], operands: 0...1, takes: [.directory],
             details: """
-                With --device: HOME is made from what the devices say, or learns where they are now. With \
-                --abandon: commits whose shards cannot be had, which bsctl status lists as in doubt, are given \
+                With --device: HOME is made from what the devices say, or learns where they are now; it comes before \
+                --device, and is the store's home as elsewhere where it is not named. Name all devices that have moved; \
+                the others are found where they were. With --abandon: commits whose shards cannot be had, which bsctl status lists as in doubt, are given \
                 up for good, so that writing goes on.
                 """,
             ending: .goesOn,
@@ -356,6 +398,9 @@ enum CommandTable {
                 "bsctl recover ~/store --device /mnt/a/bs /mnt/b/bs /mnt/c/bs", "bsctl recover --device /mnt/new/bs",
             ],
             run: RepairCommands.recover),
+    ]
+
+    private static let trials: [Command] = [
         Command(
             "simulate disk-loss", "destroy devices of a sandbox",
             synopsis: ["bsctl simulate disk-loss (DEVICE … | --count N) [--seed S] [--force] [--dry-run]"],
@@ -370,24 +415,6 @@ enum CommandTable {
             examples: ["bsctl simulate disk-loss --count 2", "bsctl simulate disk-loss disk-1 disk-4"],
             run: SimulateCommands.diskLoss),
         Command(
-            "drill", "prove on a view of the store that it survives what it promises",
-            synopsis: ["bsctl drill [--sample N | --all] [--losses N] [--bits N] [--seed S]"],
-            options: [
-                Options.drillSample, Options.drillAll, Options.drillLosses, Options.drillBits, Options.seed,
-            ],
-            operands: 0...0,
-            details: """
-                The view has the shards as hard links and the index as a copy. In it bits flip on as many devices as the \
-                store survives the loss of, in copies of the shards; objects are read and verified, and the damaged \
-                shards are found and made again. Then those devices are lost, objects are read again, and what was lost is \
-                made again on empty directories beside them, if there is room for twice as much. At the end the view is \
-                removed, and the store's own shards are compared with how they were. Nobody can write while the view is made; \
-                afterwards the store is open to all. Exit 0 when everything held, 4 when an object could not be read.
-                """,
-            ending: Ending("the view is removed, the store is as it was"),
-            examples: ["bsctl drill", "bsctl drill --all --bits 1000", "bsctl drill --losses 1 --seed 7"],
-            run: DrillCommands.drill),
-        Command(
             "simulate bit-rot", "flip bits in shards of a sandbox",
             synopsis: ["bsctl simulate bit-rot --count N [--seed S] [--force] [--dry-run]"],
             options: [Options.bitCount, Options.seed, Options.force, Options.destroyRealData, Options.dryRun],
@@ -397,6 +424,9 @@ enum CommandTable {
                 given.
                 """,
             examples: ["bsctl simulate bit-rot --count 3 --seed 7"], run: SimulateCommands.bitRot),
+    ]
+
+    private static let benchmarks: [Command] = [
         Command(
             "bench encode", "measure erasure coding against the bare ISA-L loop",
             synopsis: ["bsctl bench encode [--profile P] [--size BYTES] [--threads N]"],
@@ -466,6 +496,9 @@ enum CommandTable {
                 """,
             ending: Ending("nothing was measured to its end; the sandbox is removed"),
             examples: ["bsctl bench put", "bsctl bench put --in /mnt/disk --tasks 16"], run: BenchCommands.put),
+    ]
+
+    private static let shell: [Command] = [
         Command(
             "completions", "print a script that completes commands, options, keys, versions and devices in your shell",
             synopsis: [

@@ -1,15 +1,15 @@
 /// Manual pages, from the table of commands: man(7) as groff and mandoc read it.
 enum Manual {
     /// Names of files and what they hold: bsctl.1, and one page for each command.
-    static func pages(_ commands: [Command], _ everywhere: [any AnyOption]) -> [(name: String, text: String)] {
-        [("bsctl.1", overview(commands, everywhere))]
-            + commands.map { ("\(pageName($0)).1", page($0, everywhere)) }
+    static func pages(_ everywhere: [any AnyOption]) -> [(name: String, text: String)] {
+        [("bsctl.1", overview(everywhere))]
+            + CommandTable.all.map { ("\(pageName($0)).1", page($0, everywhere)) }
     }
 
     /// "bsctl-device-replace"
     static func pageName(_ command: Command) -> String { "bsctl-" + command.name.replacing(" ", with: "-") }
 
-    private static func overview(_ commands: [Command], _ everywhere: [any AnyOption]) -> String {
+    private static func overview(_ everywhere: [any AnyOption]) -> String {
         var lines = title("bsctl", "content-addressed, erasure-coded block storage")
         lines += [".SH SYNOPSIS", ".B bsctl", escaped("[--store HOME] COMMAND …")]
         lines += [".SH DESCRIPTION"]
@@ -21,8 +21,11 @@ enum Manual {
             "A first session: bsctl init, bsctl put, bsctl get, bsctl status. bsctl status answers whether the data are safe, "
                 + "what can still fail, and what to do.")
         lines.append(".SH COMMANDS")
-        for command in commands {
-            lines += [".TP", ".BR \(escaped(pageName(command))) (1)", escaped(sentence(command.summary))]
+        for (title, commands) in CommandTable.groups {
+            lines.append(".SS \(escaped(sentence(title).dropLast().description))")
+            for command in commands {
+                lines += [".TP", ".BR \(escaped(pageName(command))) (1)", escaped(sentence(command.summary))]
+            }
         }
         lines.append(".SH OPTIONS")
         lines += options(everywhere)
@@ -45,7 +48,7 @@ enum Manual {
             ".TP", ".I HOME/lock", "The writer lock.",
         ]
         lines += [".SH SEE ALSO"]
-        lines += seeAlso(commands.map(pageName))
+        lines += seeAlso(CommandTable.all.map(pageName))
         return text(lines)
     }
 

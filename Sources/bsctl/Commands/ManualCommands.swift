@@ -8,7 +8,7 @@ enum ManualCommands {
         if mkdir(directory, 0o777) != 0, errno != EEXIST {
             throw StoreError(.io, "make the directory", at: directory, detail: "", cause: SystemError(errno))
         }
-        let pages = Manual.pages(CommandTable.all, Options.everywhere)
+        let pages = Manual.pages(Options.everywhere)
         for page in pages { try write(page.text, to: "\(directory)/\(page.name)") }
         if invocation.has(Options.json) {
             Terminal.print(JSON.object([("pages", .array(pages.map { .string($0.name) }))]))

@@ -3,9 +3,9 @@ import Glibc
 
 /// How full something is, drawn.
 enum Bar {
-    private static let cells = 16
+    private static let cells = 10
 
-    /// "[█████░░░░░░░░░░░]  31 %"; empty where it is not known.
+    /// "[███░░░░░░░]  31 %"; empty where it is not known.
     static func text(_ space: DeviceSpace?) -> String {
         guard let space, space.totalBytes > 0 else { return "" }
         return text(Double(space.totalBytes - min(space.freeBytes, space.totalBytes)) / Double(space.totalBytes))

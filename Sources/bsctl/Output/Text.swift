@@ -1,10 +1,18 @@
 /// Prose for people.
 enum Text {
     /// `text` in lines of at most `columns` characters, broken at spaces; a longer word stands by itself.
-    static func wrapped(_ text: String, columns: Int) -> [String] {
+    ///
+    /// - Parameter keepingBrackets: what stands in brackets is one word.
+    static func wrapped(_ text: String, columns: Int, keepingBrackets: Bool = false) -> [String] {
         var lines: [String] = []
         var line = ""
-        for word in text.split(separator: " ") {
+        var depth = 0
+        let words = text.split { letter in
+            if keepingBrackets, "([".contains(letter) { depth += 1 }
+            if keepingBrackets, ")]".contains(letter) { depth -= 1 }
+            return letter == " " && depth == 0
+        }
+        for word in words {
             if !line.isEmpty, line.count + 1 + word.count > columns {
                 lines.append(line)
                 line = ""
