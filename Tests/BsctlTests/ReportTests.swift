@@ -1,8 +1,8 @@
-import BlockStore
 import Foundation
 import FoundationXML
 import XCTest
 
+@testable import BlockStore
 @testable import bsctl
 
 /// report: one page that is whole, harmless and needs nothing else.
@@ -107,6 +107,28 @@ final class ReportTests: CommandTest {
         let lost = read("lost.html").text
         XCTAssertTrue(lost.contains("DATA IS LOST"))
         XCTAssertTrue(lost.contains("Data is lost: not all of it can be read"))
+    }
+
+    func testWhatIsNoCommandIsNotShownAsOne() {
+        let devices = (1...3).map { "\(directory)/d\($0)" }
+        for device in devices { Disk.makeDirectory(device) }
+        expect(0, "init \(store) --profile rs:2+1 --device \(devices.joined(separator: " "))")
+        put([1], as: "k")
+        Disk.removeTree(devices[1])
+        expect(6, "report page.html")
+        let page = String(decoding: Disk.read(directory + "/page.html"), as: UTF8.self)
+        XCTAssertTrue(page.contains("<span>bring disk-2 back, or put an empty directory there:</span>"), page)
+        XCTAssertTrue(page.contains("<code>bsctl device replace disk-2 [DIR]</code>"), page)
+    }
+
+    func testGrowthWithinADayTellsTheTimeAndElseTheDay() {
+        func times(after seconds: Int64) -> Int {
+            let point = StoreHistory.Point(seconds: 1_790_000_000, versionBytes: 10, shardBytes: 15)
+            return Plot.growth([point], now: point.seconds + seconds, isNarrow: false).markup
+                .matches(of: /\d{4}-\d\d-\d\d \d\d:\d\d</).count
+        }
+        XCTAssertEqual(times(after: 60), 2)
+        XCTAssertEqual(times(after: 200_000), 0)
     }
 
     func testAnEmptyStoreHasAReport() {

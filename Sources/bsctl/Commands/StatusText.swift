@@ -238,7 +238,9 @@ struct StatusText {
             return next
         }
         if !out.isEmpty, !status.isSandbox {
-            next.append("bring \(out.map(\.label).joined(separator: ", ")) back, or put empty directories there:")
+            let names = out.map(\.label).joined(separator: ", ")
+            next.append(
+                "bring \(names) back, or put \(out.count == 1 ? "an empty directory" : "empty directories") there:")
             next += out.map { "bsctl device replace \($0.label) [DIR]" }
         }
         if status.lostBlocks > 0, !status.isContentLost, out.isEmpty {

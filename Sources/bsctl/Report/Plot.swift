@@ -27,6 +27,9 @@ enum Plot {
             """
         }
         let versions = line(\.versionBytes)
+        // Within a day the date says nothing.
+        let isOneDay = day(first.seconds) == day(end)
+        let ends = [first.seconds, end].map { isOneDay ? minute($0) : day($0) }
         return """
             <svg class="plot \(isNarrow ? "narrow" : "wide")" viewBox="0 0 \(width) \(height)" role="img">
             <title>Growth over time</title>
@@ -34,8 +37,8 @@ enum Plot {
             <path class="under" d="\(versions)V\(y(0))Z"/>
             <path class="second" d="\(line(\.shardBytes))"/>
             <path class="first" d="\(versions)"/>
-            <text x="\(left)" y="\(height - 6)">\(day(first.seconds))</text>
-            <text x="\(width - right)" y="\(height - 6)" text-anchor="end">\(day(end))</text>
+            <text x="\(left)" y="\(height - 6)">\(ends[0])</text>
+            <text x="\(width - right)" y="\(height - 6)" text-anchor="end">\(ends[1])</text>
             </svg>
             """
     }
@@ -116,6 +119,10 @@ enum Plot {
     }
 
     private static func short(_ value: Double) -> String { Size.decimals(value, 1) }
+
+    private static func minute(_ seconds: Int64) -> String {
+        String(Time.text(seconds * 1_000_000_000).prefix(16))
+    }
 
     static func day(_ seconds: Int64) -> String { String(Time.text(seconds * 1_000_000_000).prefix(10)) }
 }

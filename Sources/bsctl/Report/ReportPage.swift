@@ -47,7 +47,7 @@ struct ReportPage {
         <footer class="quiet small">
         <p>Made by <code>bsctl report</code> \(Program.version) from what the index knew at commit \
         \(status.headCommit.description) and what the devices said of their room. Times are those of this machine. \
-        How sure each word is: <code>bsctl status</code> says it anew, <code>bsctl scrub</code> reads every byte.</p>
+        <code>bsctl status</code> says it anew, <code>bsctl scrub</code> reads every byte.</p>
         </footer>
         </main>
         </body>
@@ -73,7 +73,7 @@ struct ReportPage {
             facts.next.isEmpty
             ? "<p class=\"quiet\">Nothing needs to be done now.</p>"
             : """
-            <p class="next">Next:\(HTML.joined(facts.next.map { line -> HTML in "<code>\(line)</code>" }))</p>
+            <p class="next">Next: \(HTML.joined(facts.next.map(step)))</p>
             """
         return """
             <header>
@@ -87,6 +87,11 @@ struct ReportPage {
             </div>
             </header>
             """
+    }
+
+    /// A command to run, or what to do in words.
+    private func step(_ line: String) -> HTML {
+        line.hasPrefix("bsctl ") ? "<code>\(line)</code>" : "<span>\(line)</span>"
     }
 
     private var figures: HTML {
