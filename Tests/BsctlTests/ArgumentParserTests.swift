@@ -173,6 +173,16 @@ final class ArgumentParserTests: XCTestCase {
         }
     }
 
+    func testWhoSaysNothingIsToldHowToBegin() throws {
+        XCTAssertTrue(complaint("").contains("no command"))
+        // Word by word a command that is understood.
+        let lines = Help.beginning.split(separator: "\n").filter { $0.hasPrefix("  bsctl ") }
+        XCTAssertEqual(lines.count, 3)
+        for line in lines {
+            _ = try parse(line.trimmingCharacters(in: .whitespaces).dropFirst("bsctl ".count).description)
+        }
+    }
+
     func testEveryCommandStandsUnderOneHeading() {
         XCTAssertEqual(CommandTable.all.count, Set(CommandTable.all.map(\.name)).count)
         XCTAssertEqual(CommandTable.groups.map(\.commands.count).reduce(0, +), CommandTable.all.count)

@@ -38,7 +38,7 @@ struct ArgumentParser {
         let leading = Array(arguments[..<start])
         let words = arguments[start...]
         let texts = words.prefix(2).map { String(decoding: $0, as: UTF8.self) }
-        guard let first = texts.first else { throw UsageError(description: "no command\n" + overview) }
+        guard let first = texts.first else { throw UsageError(description: "no command\n\n" + Help.beginning + "\n") }
         if first == "help" { throw try help(words.dropFirst().map { String(decoding: $0, as: UTF8.self) }) }
         if texts.count == 2, let command = commands.first(where: { $0.name == texts.joined(separator: " ") }) {
             return (command, leading + words.dropFirst(2))

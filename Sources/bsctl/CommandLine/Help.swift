@@ -4,16 +4,19 @@ enum Help {
     /// The parser knows it by itself.
     private static let help = ("-h, --help", "explain the command")
 
+    /// For whoever says nothing.
+    static let beginning = """
+        usage: bsctl [--store HOME] COMMAND …
+
+        to begin, with six disks, or on trial with --disks 6 in place of --device:
+          bsctl init ~/store --device /mnt/a/bs /mnt/b/bs …
+          export BSCTL_STORE=~/store
+          bsctl put -r ~/photos photos
+          bsctl status
+        """
+
     static func overview(_ everywhere: [any AnyOption]) -> String {
-        var lines = [
-            "bsctl: content-addressed, erasure-coded block storage", "",
-            "usage: bsctl [--store HOME] COMMAND …", "",
-            "to begin, with six disks, or on trial with --disks 6 in place of --device:",
-            "  bsctl init ~/store --device /mnt/a/bs /mnt/b/bs …",
-            "  export BSCTL_STORE=~/store",
-            "  bsctl put -r ~/photos photos",
-            "  bsctl status",
-        ]
+        var lines = ["bsctl: content-addressed, erasure-coded block storage", "", beginning]
         let width = CommandTable.all.map(\.name.count).max() ?? 0
         for (title, commands) in CommandTable.groups {
             lines += ["", "\(title):"]
