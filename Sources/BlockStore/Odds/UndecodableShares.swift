@@ -47,7 +47,11 @@ struct LossTable {
     private let columns: Range<Int>
     /// Any so many rows can be lost where that alone decides: all parities are over all columns.
     private let spareRows: Int?
+    /// Every loss of so many rows is survived.
+    let tolerance: Int
     private var known: [UInt64: Outcome] = [:]
+    /// Whether what is left without a set of rows spans the data.
+    private var spanned: [UInt64: Bool] = [:]
 
     /// - Parameter rows: what there is of the block, at most 64.
     init(rows: [Row], columns: Range<Int>) {
@@ -57,10 +61,8 @@ struct LossTable {
             if case .parity(_, let span) = row { span == columns } else { true }
         }
         spareRows = isPlain ? rows.count - columns.count : nil
+        tolerance = isPlain ? rows.count - columns.count : lossesSurvived(rows, columns: columns)
     }
-
-    /// Every loss of so many rows is survived.
-    var tolerance: Int { spareRows ?? lossesSurvived(rows, columns: columns) }
 
     /// Which row a device has does not matter, only how many are lost.
     var isPlain: Bool { spareRows != nil }
@@ -73,11 +75,9 @@ struct LossTable {
         }
         // Fewer rows are left than there are columns.
         if lost.nonzeroBitCount > rows.count - columns.count { return Outcome(isLost: true, critical: 0) }
+        // Any one more is survived too.
+        if lost.nonzeroBitCount < tolerance { return Outcome(isLost: false, critical: 0) }
         if let outcome = known[lost] { return outcome }
-        let (rows, columns) = (self.rows, self.columns)
-        func isSpanned(without mask: UInt64) -> Bool {
-            spans(rows.indices.lazy.filter { mask & 1 << UInt64($0) == 0 }.map { rows[$0] }, columns: columns)
-        }
         var critical: UInt64 = 0
         let isLost = !isSpanned(without: lost)
         if !isLost {
@@ -89,6 +89,16 @@ struct LossTable {
         let outcome = Outcome(isLost: isLost, critical: critical)
         known[lost] = outcome
         return outcome
+    }
+
+    /// By rank, once for each set: sets of one row more meet again and again.
+    private mutating func isSpanned(without mask: UInt64) -> Bool {
+        if mask.nonzeroBitCount <= tolerance { return true }
+        if let known = spanned[mask] { return known }
+        let left = rows.indices.filter { mask & 1 << UInt64($0) == 0 }.map { rows[$0] }
+        let isSpanned = spans(left, columns: columns)
+        spanned[mask] = isSpanned
+        return isSpanned
     }
 }
 
