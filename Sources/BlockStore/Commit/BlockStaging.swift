@@ -152,7 +152,9 @@ final class EncodedBlock: Sendable {
         let digest = Workspaces.shared.with { workspace in contents.withUnsafeBytes { workspace.digest(of: $0) } }
         let rows = staging.targets.map(\.row)
         let parityRows = rows.filter(\.isParity)
-        let parity = parityRows.isEmpty || size == 0 ? nil : staging.parityBuffers.take()
+        let parity =
+            parityRows.isEmpty || size == 0
+            ? nil : staging.parityBuffers.take(atLeast: parityRows.count * size)
         self.parity = parity
         if let payload, size > 0 {
             let padding = payload.slice(usedBytes..<(size * staging.profile.dataShards))

@@ -106,7 +106,7 @@ final class CommitWriter {
         try tenure.ensureEpoch()
         open = OpenBlock(
             name: tenure.newBlockName(), profile: profile,
-            fullShardBytes: engine.environment.fullShardBytes(columns: profile.dataShards))
+            fullShardBytes: engine.environment.fullShardBytes(columns: profile.dataShards), firstBytes: payloadBytes)
     }
 
     /// Sends the open block on its way.

@@ -7,7 +7,8 @@ import Erasure
 struct OpenBlock {
     let name: BlockName
     let profile: Profile
-    /// Payload bytes of each shard when the block is full; fixed when it opens.
+    /// Payload bytes of each shard when the block is full; fixed when it opens. A block that opens for a chunk larger than
+    /// usual blocks are has room for that.
     let fullShardBytes: Int
     private(set) var payload: Buffer?
     private(set) var usedBytes = 0
@@ -15,10 +16,15 @@ struct OpenBlock {
     private(set) var records: [IdentifiedRecord] = []
     private var contentsBytes = 0
 
-    init(name: BlockName, profile: Profile, fullShardBytes: Int) {
+    /// - Parameters:
+    ///   - fullShardBytes: of a usual block.
+    ///   - firstBytes: of the chunk that it opens for; 0 for none. With one data column it may be larger than a usual block.
+    init(name: BlockName, profile: Profile, fullShardBytes: Int, firstBytes: Int) {
         self.name = name
         self.profile = profile
-        self.fullShardBytes = fullShardBytes
+        let share = (firstBytes + profile.dataShards - 1) / profile.dataShards
+        let cells = (share + Limits.cellBytes - 1) / Limits.cellBytes
+        self.fullShardBytes = share <= fullShardBytes ? fullShardBytes : cells * Limits.cellBytes
     }
 
     var capacityBytes: Int { fullShardBytes * profile.dataShards }
@@ -57,7 +63,8 @@ struct OpenBlock {
     /// Payload bytes of each shard once sealed: the full size for a block that was filled, the least
     /// that holds the data (a multiple of 64) for one that is sealed early.
     func shardPayloadBytes(isFull: Bool) -> Int {
-        if isFull { return fullShardBytes }
+        // Full may also be one without a byte, where the next chunk is larger than all of it.
+        if isFull, usedBytes > 0 { return fullShardBytes }
         let share = (usedBytes + profile.dataShards - 1) / profile.dataShards
         return (share + 63) / 64 * 64
     }

@@ -1,3 +1,4 @@
+import Chunker
 import Erasure
 import XCTest
 
@@ -52,6 +53,35 @@ final class RoundTripTests: XCTestCase {
             try environment(directory), devices: (1...devices).map { NewDevice(path: "disk-\($0)") },
             profile: try Profile(profile), averageChunkBytes: 4096, isSandbox: true)
         return (directory, try Store.open(try environment(directory), access: .write))
+    }
+
+    /// With one data column a usual block is of 8 MiB, and chunks may have 16.
+    func testAChunkThatIsLargerThanAUsualBlockIsStored() throws {
+        let (directory, store) = try makeStore("rs:1+1", devices: 3)
+        var chunk = [UInt8](repeating: 7, count: 9 << 20)
+        for place in stride(from: 0, to: chunk.count, by: 4099) { chunk[place] = UInt8(truncatingIfNeeded: place >> 7) }
+        let digest = chunk.withUnsafeBytes { bytes in Workspaces.shared.with { $0.digest(of: bytes) } }
+        let session = try store.startWriting()
+        // What comes before and after it is in blocks of its own.
+        try session.put(Key("before"), from: MemorySource([1]))
+        try session.drain()
+        try chunk.withBytes { bytes throws(StoreError) in
+            try session.writer.add(
+                bytes, digest: digest, plainBytes: bytes.count, codec: .stored, checksum: CRC32C.of(bytes))
+        }
+        let manifest = Manifest(depth: 0, entries: [ManifestEntry(digest: digest, byteCount: UInt64(chunk.count))])
+        try session.put(Key("large"), ObjectAttributes(), known: manifest, skippingUnchanged: false)
+        try session.put(Key("after"), from: MemorySource([2, 3]))
+        _ = try session.finish()
+        store.close()
+        try FileManager.default.removeItem(atPath: directory.path + "/disk-1")
+        let again = try Store.open(try environment(directory), access: .write)
+        defer { again.close() }
+        XCTAssertEqual(try read(again, "before"), [1])
+        XCTAssertTrue(try read(again, "large") == chunk)
+        XCTAssertEqual(try read(again, "after"), [2, 3])
+        _ = try again.replaceDevice(try XCTUnwrap(again.devices.first { !$0.state.isInService }).id)
+        XCTAssertEqual(try again.repair().owedShards, 0)
     }
 
     private func read(_ store: Store, _ key: String, _ range: ClosedRange<UInt64>? = nil) throws -> [UInt8] {
