@@ -29,7 +29,7 @@ public enum Checks {
         .conditionOverlooksOpenCommit: "puts on conditions", .remnantTakenForLeaf: "collect --full",
         .siblingsOrphaned: "collect among", .purgeDroppedTooSoon: "collect among", .deleteNotCopied: "collect --full",
         .newVersionsUnmarked: "collect while another", .collectedBlocksRemovedFirst: "collect --full",
-        .groupToldTooSoon: "writes of many",
+        .groupToldTooSoon: "writes of many", .syncSplitsCommit: "sync from", .syncKeepsUnread: "sync from",
     ]
     private static let lives: [Mutant: UInt64] = [
         .digestSkipped: 10, .swappedDeviceNotFound: 84, .retiredSetForgotten: 45,

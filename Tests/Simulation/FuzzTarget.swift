@@ -237,6 +237,25 @@ final class HostileStore: @unchecked Sendable {
         content.replaceSubrange(ShardLayout(right).footer, with: ShardFooter.encode(for: right))
     }
 
+    /// Into a store of good faith, which is empty.
+    private static func copy(_ store: Store) throws {
+        let world = SimulatedWorld(seed: 2, disks: [])
+        world.state = try empty.get()
+        let target = try Store.open(
+            world.environment, access: .write, options: Store.Options(lockWaitSeconds: 0))
+        defer { target.close() }
+        let session = try target.startWriting()
+        defer { session.cancel() }
+        _ = try store.sync(to: session)
+        _ = try session.finish()
+    }
+
+    private static let empty = Result {
+        let model = try StoreModel(seed: 6, devices: 2, profile: "rs:1+1")
+        model.closeStore()
+        return model.world.state
+    }
+
     private func exercise(_ world: SimulatedWorld) {
         for access in [Store.Access.read, .write] {
             guard
@@ -251,6 +270,7 @@ final class HostileStore: @unchecked Sendable {
             }
             _ = try? store.status()
             _ = try? store.scrub(repairing: access == .write)
+            if access == .read { try? Self.copy(store) }
             if access == .write {
                 let session = try? store.startWriting()
                 try? session?.put(Key("new"), from: MemorySource([1, 2, 3]))

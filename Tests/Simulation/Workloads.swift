@@ -13,7 +13,7 @@ public struct Workload: Sendable {
     /// What people do after the power cut.
     var afterwards: @Sendable (StoreModel) throws -> Void = { _ in }
 
-    public static let all = general + moving
+    public static let all = general + moving + syncing
 
     static let general: [Workload] = [
         Workload(name: "put", run: { try $0.write([.put(key("a"), bytes(30_000, seed: 1))]) }),

@@ -58,6 +58,8 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case youngFileTrusted
     case knownFileUnprotected
     case groupToldTooSoon
+    case syncSplitsCommit
+    case syncKeepsUnread
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -150,24 +150,31 @@ extension Index {
     func outlines(
         prefix: [UInt8], after key: Key?, limit: Int
     ) throws(StoreError) -> (keys: [[VersionOutline]], last: Key?) {
+        let page = try versions(prefix: prefix, after: key, limit: limit, as: VersionOutline.init)
+        return (page.keys.map { $0.versions.reversed() }, page.last)
+    }
+
+    /// The same with what `make` makes of each version, of each key the oldest first.
+    func versions<Value>(
+        prefix: [UInt8], after key: Key?, limit: Int, as make: (IndexedVersion) -> Value
+    ) throws(StoreError) -> (keys: [(key: Key, versions: [Value])], last: Key?) {
         try read { connection throws(StoreError) in
             let statement = try Self.versions(prefix: prefix, after: key, connection)
             defer { statement.reset() }
-            var keys: [[VersionOutline]] = []
+            var keys: [(key: Key, versions: [Value])] = []
             var count = 0
-            var current: [VersionOutline] = []
             while try statement.step() {
                 let row = VersionRow(statement)
-                if let key = current.last?.key, key.bytes != row.key {
-                    keys.append(current.reversed())
-                    current = []
-                    if row.key.starts(with: prefix), count >= limit { return (keys, key) }
+                let isFirst = keys.last?.key.bytes != row.key
+                if isFirst {
+                    guard row.key.starts(with: prefix) else { return (keys, nil) }
+                    if count >= limit { return (keys, keys.last?.key) }
                 }
-                guard row.key.starts(with: prefix) else { return (keys, nil) }
-                current.append(VersionOutline(try row.version()))
+                let version = try row.version()
+                if isFirst { keys.append((version.key, [])) }
+                keys[keys.count - 1].versions.append(make(version))
                 count += 1
             }
-            if !current.isEmpty { keys.append(current.reversed()) }
             return (keys, nil)
         }
     }

@@ -51,6 +51,14 @@ enum Limits {
     static let deletedTogether = 1 << 18
     /// A get looks up so many chunks together, and has twice as many under way.
     static let chunksLookedUp = 16
+    /// A sync knows so many versions at a time that are to be copied, some 100 bytes and a key each, looks up so many of their
+    /// chunks together, of so many bytes, and reads so many bytes ahead.
+    static let versionsSyncedTogether = 1 << 17
+    static let chunksSyncedTogether = 128
+    static let syncedTogetherBytes: UInt64 = 4 << 20
+    static let syncedAheadBytes: UInt64 = 32 << 20
+    /// What is planned of a sync, chunks that need no reading included.
+    static let syncStepsAhead = 1 << 14
     /// What a collection has in memory for each chunk that it copies, beside its bytes: an upper bound.
     static let copiedChunkBytes = 512
     /// Objects that come to be put by many at once (`GroupWriter`): up to so many bytes are gathered before the object joins a

@@ -274,6 +274,9 @@ public final class WriteSession {
         writer.cancel()
     }
 
+    /// Whether it writes nothing.
+    var isDryRun: Bool { tenure.isDryRun }
+
     /// Whether an error from storing has ended the session.
     var isOver: Bool { failure != nil }
 
@@ -407,7 +410,7 @@ public final class WriteSession {
     }
 
     /// Stores a manifest node as a chunk.
-    private func storeNode(_ bytes: [UInt8]) throws(StoreError) -> Digest {
+    func storeNode(_ bytes: [UInt8]) throws(StoreError) -> Digest {
         try bytes.withBytes { plain throws(StoreError) in
             try Workspaces.shared.with { workspace throws(StoreError) in
                 let digest = workspace.digest(of: plain)

@@ -16,10 +16,13 @@ final class StopTests: XCTestCase {
         func asked() -> Bool { left.subtract(1, ordering: .relaxed).newValue < 0 }
     }
 
-    private func environment(_ directory: TemporaryDirectory, _ stop: Stop? = nil) throws -> StoreEnvironment {
+    /// - Parameter seed: of the ids: two stores have two.
+    private func environment(
+        _ directory: TemporaryDirectory, _ stop: Stop? = nil, seed: UInt64 = 1
+    ) throws -> StoreEnvironment {
         var environment = StoreEnvironment(
             home: try DirectoryHome(path: directory.path + "/home", creating: true),
-            devices: RebasedProvider(base: directory.path), clock: SystemClock(), random: SeededRandom(1),
+            devices: RebasedProvider(base: directory.path), clock: SystemClock(), random: SeededRandom(seed),
             executor: InlineExecutor(), shouldStop: { stop?.asked() ?? false })
         environment.largestShardBytes = 64 << 10
         return environment
@@ -130,6 +133,42 @@ final class StopTests: XCTestCase {
         }
         XCTAssertGreaterThan(collected, 2)
         try expectAll(directory, "collect", [0, 2, 3, 5])
+    }
+
+    func testASyncThatIsStoppedAnywhereGoesOn() throws {
+        let (directory, other) = (try TemporaryDirectory(), try TemporaryDirectory())
+        try makeStore(other)
+        try run(other, nil) { store in
+            for number in [1, 4] {
+                let session = try store.startWriting()
+                try session.move(Key("k\(number)"), to: Key("moved\(number)"))
+                _ = try session.finish()
+            }
+        }
+        _ = try Store.create(
+            try environment(directory, seed: 2), devices: (1...3).map { NewDevice(path: "disk-\($0)") },
+            profile: try Profile("rs:2+1"), averageChunkBytes: 4096, isSandbox: true)
+        let interruptions = try interruptEverywhere(directory, "sync") { target in
+            let source = try Store.open(try environment(other), access: .read)
+            defer { source.close() }
+            let session = try target.startWriting()
+            do {
+                _ = try source.sync(to: session)
+                _ = try session.finish()
+            } catch {
+                session.cancel()
+                throw error
+            }
+        }
+        XCTAssertGreaterThan(interruptions, 10)
+        try run(directory, nil) { target in
+            try run(other, nil) { source in
+                XCTAssertEqual(try target.list(allVersions: true).count, 10)
+                XCTAssertEqual(
+                    try target.list(allVersions: true).map(\.writtenNanoseconds),
+                    try source.list(allVersions: true).map(\.writtenNanoseconds))
+            }
+        }
     }
 
     func testAStoppedPutKeepsWhatIsAcknowledgedAndNothingElse() throws {
