@@ -192,6 +192,25 @@ enum CommandTable {
 
     private static let safety: [Command] = [
         Command(
+            "sync", "copy what another store lacks: a second copy, made and kept up to date",
+            synopsis: ["bsctl sync HOME OTHER [--prefix P] [--dry-run]"],
+            options: [Options.prefix, Options.syncDryRun, Options.minimumShards], operands: 2...2,
+            takes: [.directory, .directory],
+            details: """
+                OTHER, the home of another store, gets every version of every key of the store at HOME that it \
+                lacks, the oldest first, with mode and times, delete markers too; what OTHER has beside that \
+                stays. The two may differ in devices, profile and size of chunks. Only chunks that OTHER does not \
+                have are read, and each is compared with its digest. Run again it copies what is new; interrupted, \
+                it leaves OTHER as HOME was at an earlier commit, and goes on from there. HOME is not changed, and \
+                may be written to meanwhile. Exit code 1, or 4 where data is lost, when some version could not be \
+                read; the others are copied.
+                """,
+            ending: .goesOn,
+            examples: [
+                "bsctl sync ~/store /mnt/backup/store", "bsctl sync ~/store /mnt/backup/store --dry-run",
+                "bsctl sync ~/store ~/public --prefix photos/",
+            ], run: SyncCommands.sync),
+        Command(
             "status", "is my data safe, what can still fail, what to do", synopsis: ["bsctl status [--watch]"],
             options: [Options.watch],
             operands: 0...0,

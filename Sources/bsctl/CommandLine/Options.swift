@@ -76,6 +76,8 @@ enum Options {
     static let putDryRun = Option(
         "dry-run", "read everything, and only say what would be stored; CMD does run, and a pipe is read to its end")
 
+    static let syncDryRun = Option("dry-run", "only say how much would be copied; no data is read")
+
     static let full = Option("full", "also what saves little: as if it had never been there")
     static let maximumBytes = Option(
         "max-bytes", "SIZE", .size(1 << 20...1 << 50), "stop when so much was copied; the next run goes on")

@@ -133,10 +133,15 @@ enum GetCommands {
         ]
     }
 
-    private static func warn(_ report: ReadReport) {
+    /// Tells what was found wrong and made good.
+    ///
+    /// - Parameter home: of the store, where a command has several.
+    static func warn(_ report: ReadReport, home: String? = nil) {
         guard report.rebuiltBytes > 0 || !report.damaged.isEmpty else { return }
         for problem in report.damaged.prefix(5) { Terminal.warning(problem) }
         if report.damaged.count > 5 { Terminal.warning("and \(report.damaged.count - 5) more shards") }
-        Terminal.warning("\(Size.text(report.rebuiltBytes)) were rebuilt from other shards; run bsctl repair")
+        Terminal.warning(
+            "\(Size.text(report.rebuiltBytes)) were rebuilt from other shards; run bsctl repair"
+                + (home.map { " --store \($0)" } ?? ""))
     }
 }

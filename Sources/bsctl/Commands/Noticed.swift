@@ -18,16 +18,14 @@ struct Noticed {
     func outSince(_ id: DeviceID) -> Int64? { seconds[id.description] }
 
     /// Before a command writes.
-    static func note(devices: [DeviceInfo], _ invocation: Invocation) {
-        guard let home = try? Opening.home(invocation) else { return }
+    static func note(devices: [DeviceInfo], home: String) {
         let old = Noticed(home)
         var new = old
         new.set(devices)
         if new.seconds != old.seconds { new.save(home) }
     }
 
-    static func noteDebt(_ invocation: Invocation) {
-        guard let home = try? Opening.home(invocation) else { return }
+    static func noteDebt(home: String) {
         var noticed = Noticed(home)
         guard noticed.owedSince == nil else { return }
         noticed.seconds[debt] = now

@@ -4,8 +4,10 @@ import Synchronization
 
 /// Opens the store an invocation means.
 enum Opening {
-    static func environment(_ invocation: Invocation) throws -> StoreEnvironment {
-        environment(home: try DirectoryHome(path: try home(invocation), command: "bsctl \(invocation.command.name)"))
+    /// - Parameter path: of the home; nil for the one that the invocation means.
+    static func environment(_ invocation: Invocation, home path: String? = nil) throws -> StoreEnvironment {
+        environment(
+            home: try DirectoryHome(path: path ?? home(invocation), command: "bsctl \(invocation.command.name)"))
     }
 
     static func environment(home: any Home, stageTimes: StageTimes? = nil) -> StoreEnvironment {
@@ -33,22 +35,28 @@ enum Opening {
 
     /// Opens, runs `body`, closes. What opening found is told on standard error.
     ///
-    /// - Parameter endsAtOnce: whether a signal may end `body` anywhere; where it only reads, unless it says otherwise.
+    /// - Parameters:
+    ///   - home: one of several stores of a command, which is named in what is told of it; nil for the only one.
+    ///   - endsAtOnce: whether a signal may end `body` anywhere; where it only reads, unless it says otherwise.
     static func withStore(
-        _ invocation: Invocation, _ access: Store.Access, tellsNotices: Bool = true, endsAtOnce: Bool? = nil,
-        _ body: (Store) throws -> ExitCode
+        _ invocation: Invocation, _ access: Store.Access, home path: String? = nil, tellsNotices: Bool = true,
+        endsAtOnce: Bool? = nil, _ body: (Store) throws -> ExitCode
     ) throws -> ExitCode {
         let progress = ProgressLine(invocation)
         defer { progress.clear() }
+        let home = try path ?? home(invocation)
         let store = try Store.open(
-            try environment(invocation), access: access, options: options(invocation), progress: progress.handler)
+            try environment(invocation, home: home), access: access, options: options(invocation),
+            progress: progress.handler)
         progress.clear()
         // To the end of closing: what is acknowledged is told.
         defer { if access == .write { Interruption.set(.done) } }
         return try Interruption.cooperate(unless: endsAtOnce ?? (access == .read)) {
             defer { store.close() }
-            if access == .write { Noticed.note(devices: store.devices, invocation) }
-            if tellsNotices { for notice in store.notices { Terminal.warning(notice) } }
+            if access == .write { Noticed.note(devices: store.devices, home: home) }
+            if tellsNotices {
+                for notice in store.notices { Terminal.warning(path.map { "\($0): \(notice)" } ?? notice) }
+            }
             return try body(store)
         }
     }

@@ -149,7 +149,7 @@ enum PutCommands {
                 throw [.interrupted, .input].contains(error.code) ? ending(session.acknowledged) : error
             }
             progress.line.clear()
-            if report.debt != nil, !isDryRun { Noticed.noteDebt(invocation) }
+            if report.debt != nil, !isDryRun { Noticed.noteDebt(home: try Opening.home(invocation)) }
             return WriteOutput.tell(report, tree, seconds: progress.line.seconds, invocation)
         }
     }
