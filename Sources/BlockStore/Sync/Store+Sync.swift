@@ -39,7 +39,10 @@ extension Store {
         let state = SyncProgress(progress)
         let carrier = VersionCarrier(from: source, into: session) { state.add($0) }
         while true {
-            let batch = try plan.nextBatch { () throws(StoreError) in try session.requireUsable() }
+            let batch = try plan.nextBatch { count throws(StoreError) in
+                try session.requireUsable()
+                progress?(Progress(phase: "comparing \(Count.text(count, "version"))"))
+            }
             if batch.isEmpty { break }
             state.total = plan.total
             try carrier.carry(batch)

@@ -48,14 +48,16 @@ struct SyncPlan {
     /// The next ones, whole commits of the source; empty when there are no more. What was handed out before is copied, or could
     /// not be.
     ///
-    /// - Parameter checkStop: asked now and then.
-    mutating func nextBatch(_ checkStop: () throws(StoreError) -> Void) throws(StoreError) -> [LackingVersion] {
+    /// - Parameter onPage: told now and then of how many versions have been compared.
+    mutating func nextBatch(_ onPage: (Int) throws(StoreError) -> Void) throws(StoreError) -> [LackingVersion] {
         if isComplete { return [] }
+        var compared = 0
         var batch = EarliestVersions(atLeast: atOnce)
         var total = Total()
         var (mine, theirs) = (VersionCursor(source, prefix: prefix), VersionCursor(target, prefix: prefix))
         while let (key, versions) = try mine.next() {
-            if mine.isPageDone { try checkStop() }
+            compared += versions.count
+            if mine.isPageDone { try onPage(compared) }
             let comparison = KeyComparison(
                 source: versions.filter { $0.identity.commit <= last }, target: try theirs.versions(of: key))
             total.present += comparison.present

@@ -208,7 +208,7 @@ final class VersionCarrier {
         case .fail(let error):
             problem = problem ?? error
         case .end:
-            end()
+            try end()
         }
     }
 
@@ -233,16 +233,14 @@ final class VersionCarrier {
         if chunk.uses == 0 { planned[chunk.entry.digest] = nil }
     }
 
-    private func end() {
+    private func end() throws(StoreError) {
         guard let current else { return }
-        guard problem == nil || Mutant.isActive(.syncKeepsUnread) else {
-            if let problem, problem.code != .notFound {
-                report.failures.append(
-                    SyncReport.Failure(key: current.key, identity: current.identity, error: problem))
-            }
-            return
-        }
-        arrived.append(current)
+        guard let problem, !Mutant.isActive(.syncKeepsUnread) else { return arrived.append(current) }
+        // Purged and collected meanwhile: no wonder that it cannot be read.
+        guard try source.index.version(of: current.key, current.identity) != nil else { return }
+        // An index that does not hold together says as little of the others.
+        if problem.code == .indexDamaged { throw problem }
+        report.failures.append(SyncReport.Failure(key: current.key, identity: current.identity, error: problem))
     }
 
     /// Writes the records of what has arrived.
@@ -250,16 +248,14 @@ final class VersionCarrier {
         let versions = arrived
         arrived = []
         guard !versions.isEmpty else { return }
-        if !session.isDryRun { try session.add(versionsOfOneCommit: versions) }
-        for version in versions {
-            report.versions += version.put == nil ? 0 : 1
-            report.deleteMarkers += version.put == nil ? 1 : 0
-            report.bytes &+= version.put?.byteCount ?? 0
-        }
+        let markers = versions.lazy.filter { $0.put == nil }.count
+        report.deleteMarkers += try session.isDryRun ? markers : session.add(versionsOfOneCommit: versions)
+        report.versions += versions.count - markers
+        for version in versions { report.bytes &+= version.put?.byteCount ?? 0 }
     }
 
     /// Throws what is more than the failure of one version.
     private func requireFailureOfOne(_ error: StoreError) throws(StoreError) {
-        if session.isOver || error.code == .interrupted || error.code == .indexDamaged { throw error }
+        if session.isOver || error.code == .interrupted { throw error }
     }
 }

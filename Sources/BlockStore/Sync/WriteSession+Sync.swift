@@ -69,11 +69,13 @@ extension WriteSession {
     /// stored. They keep everything but their identities. A delete marker that would hide nothing is left out.
     ///
     /// - Precondition: nothing else was begun in this session and is not ended yet.
-    func add(versionsOfOneCommit versions: [IndexedVersion]) throws(StoreError) {
+    /// - Returns: how many delete markers there were to be written.
+    func add(versionsOfOneCommit versions: [IndexedVersion]) throws(StoreError) -> Int {
         try requireUsable()
         // What the open commit holds must leave room for all of them.
         let size = versions.reduce(0) { $0 + Self.record(of: $1).encodedBytesBound }
         if size > Limits.sealContentsBytes { try commitNow() }
+        var markers = 0
         for version in versions {
             switch version.content {
             case .put(let put):
@@ -88,10 +90,12 @@ extension WriteSession {
                 let identity = try ending { () throws(StoreError) in try writer.add(.delete(record)) }
                 touched[delete.key] = IndexedVersion(identity: identity, content: .delete(record))
                 report.removed += 1
+                markers += 1
             }
             if Mutant.isActive(.syncSplitsCommit) { try commitNow() }
         }
         try commitIfDue()
+        return markers
     }
 
     private static func record(of version: IndexedVersion) -> IdentifiedRecord {

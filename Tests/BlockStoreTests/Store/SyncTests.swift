@@ -5,15 +5,24 @@ import XCTest
 @testable import BlockStore
 @testable import Simulation
 
+/// No commit is closed because its time is over.
+private struct StillClock: Clock {
+    func wallNanoseconds() -> Int64 { 1 }
+    func monotonicNanoseconds() -> UInt64 { 1 }
+    func sleep(nanoseconds: UInt64) {}
+}
+
 /// Two stores, on real directories with real threads, of which one is to become a copy of the other.
 final class SyncTests: XCTestCase {
     private struct Place {
         let directory: TemporaryDirectory
 
-        func open(_ access: Store.Access = .write, largestShardBytes: Int? = nil) throws -> Store {
-            var environment = try directory.environment(ThreadedExecutor(computeThreads: 2))
-            if let largestShardBytes { environment.largestShardBytes = largestShardBytes }
-            return try Store.open(environment, access: access)
+        func open(_ access: Store.Access = .write, clock: any Clock = SystemClock()) throws -> Store {
+            let usual = try directory.environment(ThreadedExecutor(computeThreads: 2))
+            return try Store.open(
+                StoreEnvironment(
+                    home: usual.home, devices: usual.devices, clock: clock, random: usual.random,
+                    executor: usual.executor), access: access)
         }
 
         func disk(_ number: Int) -> String { "\(directory.path)/disk-\(number)" }
@@ -31,8 +40,10 @@ final class SyncTests: XCTestCase {
     }
 
     @discardableResult
-    private func write(_ place: Place, _ body: (WriteSession) throws -> Void) throws -> WriteReport {
-        let store = try place.open()
+    private func write(
+        _ place: Place, clock: any Clock = SystemClock(), _ body: (WriteSession) throws -> Void
+    ) throws -> WriteReport {
+        let store = try place.open(clock: clock)
         defer { store.close() }
         let session = try store.startWriting()
         try body(session)
@@ -41,11 +52,12 @@ final class SyncTests: XCTestCase {
 
     @discardableResult
     private func sync(
-        _ source: Place, _ target: Place, prefix: String = "", isDryRun: Bool = false
+        _ source: Place, _ target: Place, prefix: String = "", isDryRun: Bool = false,
+        clock: any Clock = SystemClock()
     ) throws -> (report: SyncReport, written: WriteReport) {
         let from = try source.open(.read)
         defer { from.close() }
-        let to = try target.open(isDryRun ? .read : .write)
+        let to = try target.open(isDryRun ? .read : .write, clock: clock)
         defer { to.close() }
         let session = try isDryRun ? to.startDryRun() : to.startWriting()
         let report = try from.sync(to: session, prefix: Array(prefix.utf8))
@@ -66,11 +78,14 @@ final class SyncTests: XCTestCase {
 
     private static func content(_ count: Int, _ seed: UInt64) -> [UInt8] { SeededRandom.bytes(count, seed: seed) }
 
+    /// More than 102 chunks: the manifest has nodes.
+    private static let large = content(600_000, 1)
+
     /// Versions of several keys, a move, a deleted key, a link and a directory, a manifest with nodes, in several commits.
     private func makeHistory(_ place: Place) throws {
         let mode = ObjectAttributes(mode: 0o640, modifiedNanoseconds: 77)
         try write(place) { session in
-            try session.put(Key("a"), attributes: mode, from: MemorySource(Self.content(900_000, 1)))
+            try session.put(Key("a"), attributes: mode, from: MemorySource(Self.large))
             try session.put(Key("d/"), attributes: ObjectAttributes(kind: .directory), from: MemorySource([]))
             try session.put(
                 Key("d/l"), attributes: ObjectAttributes(kind: .symbolicLink), from: MemorySource(Array("../a".utf8)))
@@ -81,7 +96,7 @@ final class SyncTests: XCTestCase {
             try session.remove(Key("gone"))
             try session.move(Key("a"), to: Key("b"))
         }
-        try write(place) { try $0.put(Key("a"), from: MemorySource(Self.content(900_000, 1))) }
+        try write(place) { try $0.put(Key("a"), from: MemorySource(Self.large)) }
     }
 
     func testASecondCopyHoldsEveryVersionWithAttributesTimesAndDeleteMarkers() throws {
@@ -106,7 +121,7 @@ final class SyncTests: XCTestCase {
         // The target cuts as the source does where it is made to: the same chunks are in both.
         try makeHistory(source)
         try sync(source, target)
-        let known = Self.content(900_000, 1)
+        let known = Self.large
         let new = Self.content(50_000, 9)
         try write(source) { session in
             try session.put(Key("long"), from: MemorySource(known + new))
@@ -114,7 +129,7 @@ final class SyncTests: XCTestCase {
         }
         let (report, written) = try sync(source, target)
         XCTAssertEqual(report.versions, 2)
-        XCTAssertEqual(report.bytes, 1_900_000)
+        XCTAssertEqual(report.bytes, 1_300_000)
         XCTAssertGreaterThanOrEqual(written.newBytes, 50_000)
         XCTAssertLessThan(written.newBytes, 50_000 + 40_000, "what is new, and what is cut anew around it")
         XCTAssertLessThan(report.read.bytes, written.newBytes + 4 * 40 * 500, "and manifest nodes")
@@ -151,14 +166,14 @@ final class SyncTests: XCTestCase {
         let (source, target) = (try makeStore(), try makeStore("rs:1+1", devices: 2))
         try write(source) { try $0.put(Key("a"), from: MemorySource([1])) }
         // More than a megabyte of records, which do not fit into what is left of an open commit.
-        let count = 1_500
-        try write(source) { session in
+        let count = 1_000
+        try write(source, clock: StillClock()) { session in
             for number in 0..<count {
                 try session.put(Key(String(repeating: "k", count: 1000) + "\(number)"), from: MemorySource([2]))
             }
             try session.move(Key("a"), to: Key("b"))
         }
-        try sync(source, target)
+        try sync(source, target, clock: StillClock())
         let store = try target.open(.read)
         defer { store.close() }
         let commits = try store.list(limit: 10_000, allVersions: true).map(\.identity.commit)
@@ -263,6 +278,30 @@ final class SyncTests: XCTestCase {
         XCTAssertEqual(try history(one).first, try history(other).first, "the newest is the same")
     }
 
+    func testWhatIsPurgedAndCollectedMeanwhileIsNoFailure() throws {
+        let (source, target) = (try makeStore(), try makeStore())
+        try makeHistory(source)
+        let (from, to) = (try source.open(.read), try target.open())
+        defer {
+            from.close()
+            to.close()
+        }
+        var plan = SyncPlan(
+            from: from.engine.index, to: to.engine.index, prefix: [], last: try from.newestCommit())
+        let batch = try plan.nextBatch { _ in }
+        XCTAssertEqual(batch.count, 9)
+        let writer = try source.open()
+        _ = try writer.prune(Retention(keepLast: 1))
+        _ = try writer.collect(CollectOptions(isFull: true))
+        writer.close()
+        let session = try to.startWriting()
+        let carrier = VersionCarrier(from: from.engine, into: session) { _ in }
+        try carrier.carry(batch)
+        XCTAssertEqual(carrier.finish().failures.count, 0)
+        _ = try session.finish()
+        XCTAssertEqual(try history(target), try history(source))
+    }
+
     func testAStoreIsNotSyncedWithItself() throws {
         let place = try makeStore()
         try write(place) { try $0.put(Key("a"), from: MemorySource([1])) }
@@ -341,7 +380,7 @@ final class SyncTests: XCTestCase {
         var plan = SyncPlan(
             from: from.engine.index, to: to.engine.index, prefix: [], last: CommitNumber(5), atOnce: 2)
         while true {
-            let batch = try plan.nextBatch {}
+            let batch = try plan.nextBatch { _ in }
             if batch.isEmpty { break }
             sizes.append(batch.count)
             all += batch
