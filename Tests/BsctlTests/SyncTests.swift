@@ -71,6 +71,24 @@ final class SyncTests: CommandTest {
         XCTAssertEqual((report["failed"] as? [[String: Any]])?.first?["version"] as? String, "3.0")
     }
 
+    func testAWriterOfTheOtherStoreIsWaitedForAndOneOfThisIsNot() throws {
+        makeStore()
+        makeOther()
+        put([1], as: "a")
+        let here = start(Self.words("put - b"), input: nil)
+        XCTAssertTrue(here.feed(Self.bytes(300_000, seed: 1)))
+        expect(0, "sync store other --lock-wait 0")
+        let there = start(Self.words("put - b --store other"), input: nil)
+        XCTAssertTrue(there.feed(Self.bytes(300_000, seed: 2)))
+        XCTAssertTrue(expect(5, "sync store other --lock-wait 0").complaints.contains("bsctl put"))
+        expect(0, "sync store other --dry-run")
+        XCTAssertEqual(there.wait().code, 0)
+        XCTAssertEqual(here.wait().code, 0)
+        // Each store has a "b" of its own: that of this one is the newer there from now on.
+        XCTAssertTrue(expect(0, "sync store other").text.hasPrefix("copied 1 version of 1 key"))
+        XCTAssertEqual(expectThere(0, "get b -").output, Self.bytes(300_000, seed: 1))
+    }
+
     func testWhatMakesNoSenseIsRefused() throws {
         makeStore()
         makeOther()

@@ -9,6 +9,8 @@ struct PlainChunk: Sendable {
     let rebuiltBytes: Int
     /// The shards found guilty on the way.
     let damaged: [DamagedShard]
+    /// The bytes that it was decoded from, where they were asked for and are not the plain ones.
+    var compressed: (buffer: Buffer, byteCount: Int)?
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(buffer.slice(0..<byteCount)) }
 }
@@ -48,12 +50,16 @@ struct ChunkReader: Sendable {
     /// check fails are cell checksums consulted, the range rebuilt from sound cells, and, should all checksums agree
     /// and the digest not, each source excluded in turn.
     ///
-    /// - Parameter known: where it stood a moment ago.
-    func read(_ digest: Digest, byteCount: Int, at known: [ChunkPlace]) throws(StoreError) -> PlainChunk {
+    /// - Parameters:
+    ///   - known: where it stood a moment ago.
+    ///   - keepsCompressed: returns the stored bytes too, where the chunk was read straight from one place.
+    func read(
+        _ digest: Digest, byteCount: Int, at known: [ChunkPlace], keepsCompressed: Bool = false
+    ) throws(StoreError) -> PlainChunk {
         var places = known
         while true {
             do throws(StoreError) {
-                return try readOnce(digest, byteCount: byteCount, at: places)
+                return try readOnce(digest, byteCount: byteCount, at: places, keepsCompressed: keepsCompressed)
             } catch {
                 // Collected meanwhile: then it is elsewhere by now.
                 let newest = try engine.index.places(of: digest)
@@ -79,15 +85,24 @@ struct ChunkReader: Sendable {
     }
 
     private func readOnce(
-        _ digest: Digest, byteCount: Int, at places: [ChunkPlace]
+        _ digest: Digest, byteCount: Int, at places: [ChunkPlace], keepsCompressed: Bool
     ) throws(StoreError) -> PlainChunk {
         guard !places.isEmpty else { throw Index.corrupt("it has no place for chunk \(digest)") }
         let plain = engine.chunkBuffers.take(byteCount)
         var blocks: [(ChunkPlace, IndexedBlock)] = []
         for place in places where place.plainBytes == byteCount {
             guard let block = try recentBlocks[place.block] else { continue }
-            if let rebuiltBytes = readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
-                return PlainChunk(buffer: plain, byteCount: byteCount, rebuiltBytes: rebuiltBytes, damaged: [])
+            if let direct = readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
+                var chunk = PlainChunk(
+                    buffer: plain, byteCount: byteCount, rebuiltBytes: direct.rebuiltBytes, damaged: [])
+                if let buffer = direct.compressed {
+                    if keepsCompressed {
+                        chunk.compressed = (buffer, place.storedBytes)
+                    } else {
+                        engine.chunkBuffers.give(buffer)
+                    }
+                }
+                return chunk
             }
             blocks.append((place, block))
         }
@@ -147,21 +162,23 @@ struct ChunkReader: Sendable {
             && place.offset + place.storedBytes <= block.columnCount * block.shardPayloadBytes
     }
 
-    /// How many bytes had to be rebuilt, where the stored bytes, read without looking at anything else, yield the chunk.
+    /// How many bytes had to be rebuilt, where the stored bytes, read without looking at anything else, yield the chunk; and
+    /// these, where they are not the plain ones.
     private func readDirectly(
         _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into plain: UnsafeMutableRawBufferPointer
-    ) -> Int? {
+    ) -> (rebuiltBytes: Int, compressed: Buffer?)? {
         guard Self.isPlausible(place, in: block) else { return nil }
         // A chunk that is stored as it is needs no second buffer.
         let stored = place.codec == .stored ? nil : engine.chunkBuffers.take(place.storedBytes)
-        defer { if let stored { engine.chunkBuffers.give(stored) } }
         let target = stored.map { $0.slice(0..<place.storedBytes) } ?? plain
         let fetched = engine.environment.timing(.fetch, bytes: place.storedBytes) {
             readDirectly(place, block, into: target)
         }
-        guard let rebuiltBytes = fetched, decode(digest, place, UnsafeRawBufferPointer(target), into: plain)
-        else { return nil }
-        return rebuiltBytes
+        guard let rebuiltBytes = fetched, decode(digest, place, UnsafeRawBufferPointer(target), into: plain) else {
+            if let stored { engine.chunkBuffers.give(stored) }
+            return nil
+        }
+        return (rebuiltBytes, stored)
     }
 
     /// How many bytes had to be rebuilt, where the stored bytes are to be had as the index says. They are not checked.

@@ -9,17 +9,25 @@ struct CarriedChunk: Sendable {
     let checksum: UInt32
 
     /// Reads the chunk and makes it ready to be packed. On a compute lane.
+    ///
+    /// Stored bytes that yielded the chunk do so anywhere: they are copied. What is stored as it is was not worth compressing.
+    /// Only where the chunk had to be made from others it is compressed again.
     init(_ entry: ManifestEntry, at places: [ChunkPlace], _ chunks: ChunkReader) throws(StoreError) {
         let environment = chunks.engine.environment
-        plain = try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places)
-        let room = chunks.engine.chunkBuffers.take(plain.byteCount)
-        let bytes = plain.bytes
-        let count = environment.timing(.compress, bytes: bytes.count) {
-            Workspaces.shared.with { $0.compress(bytes, into: room.slice(0..<bytes.count)) }
+        plain = try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places, keepsCompressed: true)
+        if let kept = plain.compressed, kept.byteCount <= plain.byteCount {
+            (compressed, storedBytes) = (kept.buffer, kept.byteCount)
+        } else if places.contains(where: { $0.codec != .stored }) {
+            let room = chunks.engine.chunkBuffers.take(plain.byteCount)
+            let bytes = plain.bytes
+            let count = environment.timing(.compress, bytes: bytes.count) {
+                Workspaces.shared.with { $0.compress(bytes, into: room.slice(0..<bytes.count)) }
+            }
+            if count == nil { chunks.engine.chunkBuffers.give(room) }
+            (compressed, storedBytes) = (count == nil ? nil : room, count ?? bytes.count)
+        } else {
+            (compressed, storedBytes) = (nil, plain.byteCount)
         }
-        if count == nil { chunks.engine.chunkBuffers.give(room) }
-        compressed = count == nil ? nil : room
-        storedBytes = count ?? bytes.count
         let stored = UnsafeRawBufferPointer((compressed ?? plain.buffer).slice(0..<storedBytes))
         checksum = environment.timing(.checksum, bytes: stored.count) { CRC32C.of(stored) }
     }
