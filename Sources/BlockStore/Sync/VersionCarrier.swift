@@ -24,6 +24,8 @@ final class VersionCarrier {
             /// Not looked up yet.
             case unknown
             case stored
+            /// To be read, in its turn.
+            case missing
             case reading(Job<CarriedChunk>)
             case failed(StoreError)
         }
@@ -46,12 +48,16 @@ final class VersionCarrier {
     /// Of these, those that are not looked up yet, and how long they are together.
     private var unknown: [PlannedChunk] = []
     private var unknownBytes: UInt64 = 0
-    /// Of chunks that are being read, or wait to be packed.
-    private var bytesAhead: UInt64 = 0
+    /// Those that are missing and not being read yet, in the order of steps.
+    private var missing: ArraySlice<PlannedChunk> = []
+    /// Chunks that are being read, or wait to be packed.
+    private var readAhead = (chunks: 0, bytes: UInt64(0))
     /// In a dry run: what would be stored by now.
     private var imagined: Set<Digest> = []
     private var guilty: Set<DamagedShard> = []
 
+    /// The version whose steps are planned.
+    private var planning: RecordIdentity?
     /// The version whose steps are taken, and why it will not be copied, if so.
     private var current: IndexedVersion?
     private var problem: StoreError?
@@ -70,13 +76,21 @@ final class VersionCarrier {
 
     /// Carries whole commits of the source, in order. What of them is not lost is in the session when it returns.
     func carry(_ versions: [LackingVersion]) throws(StoreError) {
-        for lacking in versions {
-            // Purged meanwhile: then it is not there to be copied.
-            guard let version = try source.index.version(of: lacking.key, lacking.identity) else { continue }
-            try plan(version)
+        do throws(StoreError) {
+            for lacking in versions {
+                // Purged meanwhile: then it is not there to be copied.
+                guard let version = try source.index.version(of: lacking.key, lacking.identity) else { continue }
+                try plan(version)
+            }
+            while head < steps.count { try takeStep() }
+            try land()
+        } catch {
+            // Nobody reads from the source any more when this returns: it may be closed.
+            for case .chunk(let chunk) in steps[head...] {
+                if case .reading(let job) = chunk.state { _ = job.outcome() }
+            }
+            throw error
         }
-        while head < steps.count { try takeStep() }
-        try land()
     }
 
     /// What was found wrong on the way, told once.
@@ -90,6 +104,7 @@ final class VersionCarrier {
 
     private func plan(_ version: IndexedVersion) throws(StoreError) {
         steps.append(.begin(version))
+        planning = version.identity
         if let put = version.put {
             do throws(StoreError) {
                 try plan(put.manifest.entries, depth: put.manifest.depth)
@@ -123,6 +138,8 @@ final class VersionCarrier {
                 try lookUp()
             }
             try takeStepsWhileMany()
+            // What is left of a version that has failed already need not be read.
+            if let problem, current?.identity == planning { throw problem }
         }
     }
 
@@ -153,7 +170,6 @@ final class VersionCarrier {
         let areStored = try source.environment.timing(.lookUp, bytes: byteCount) { () throws(StoreError) in
             try session.areStored(all.map(\.entry.digest))
         }
-        var missing: [PlannedChunk] = []
         for (chunk, isStored) in zip(all, areStored) {
             if isStored || imagined.contains(chunk.entry.digest) {
                 chunk.state = .stored
@@ -162,31 +178,50 @@ final class VersionCarrier {
                 session.report.newBytes += chunk.entry.byteCount
                 chunk.state = .stored
             } else {
+                chunk.state = .missing
                 missing.append(chunk)
             }
         }
-        guard !missing.isEmpty else { return }
-        let places: Result<[[ChunkPlace]], StoreError>
-        do throws(StoreError) {
-            places = .success(try chunks.places(of: missing.map(\.entry)))
-        } catch {
-            places = .failure(error)
+        startReading()
+    }
+
+    /// Begins to read what is missing, as far as there is room for it: the first in any case.
+    private func startReading() {
+        while let first = missing.first, hasRoom(for: first) {
+            var begun: [PlannedChunk] = []
+            while begun.count < Limits.chunksLookedUp, let chunk = missing.first, hasRoom(for: chunk) {
+                missing.removeFirst()
+                begun.append(chunk)
+                readAhead.chunks += 1
+                readAhead.bytes += chunk.entry.byteCount
+            }
+            let places: Result<[[ChunkPlace]], StoreError>
+            do throws(StoreError) {
+                places = .success(try chunks.places(of: begun.map(\.entry)))
+            } catch {
+                places = .failure(error)
+            }
+            for (number, chunk) in begun.enumerated() {
+                let (entry, chunks) = (chunk.entry, self.chunks)
+                let places = places.map { $0[number] }
+                chunk.state = .reading(
+                    Job(source.environment.executor, on: .compute) { () throws(StoreError) in
+                        try CarriedChunk(entry, at: places.get(), chunks)
+                    })
+            }
         }
-        for (number, chunk) in missing.enumerated() {
-            let (entry, chunks) = (chunk.entry, self.chunks)
-            let places = places.map { $0[number] }
-            bytesAhead += entry.byteCount
-            chunk.state = .reading(
-                Job(source.environment.executor, on: .compute) { () throws(StoreError) in
-                    try CarriedChunk(entry, at: places.get(), chunks)
-                })
-        }
+    }
+
+    private func hasRoom(for chunk: PlannedChunk) -> Bool {
+        readAhead.chunks == 0
+            || readAhead.chunks < max(source.environment.executor.width * 4, 2 * Limits.chunksLookedUp)
+                && readAhead.bytes + chunk.entry.byteCount <= Limits.syncedAheadBytes
     }
 
     // Taking the steps.
 
     private func takeStepsWhileMany() throws(StoreError) {
-        while bytesAhead > Limits.syncedAheadBytes || steps.count - head > Limits.syncStepsAhead { try takeStep() }
+        while !missing.isEmpty || steps.count - head > Limits.syncStepsAhead { try takeStep() }
     }
 
     private func takeStep() throws(StoreError) {
@@ -214,7 +249,9 @@ final class VersionCarrier {
 
     private func take(_ chunk: PlannedChunk) throws(StoreError) {
         if case .reading(let job) = chunk.state {
-            bytesAhead -= chunk.entry.byteCount
+            readAhead.chunks -= 1
+            readAhead.bytes -= chunk.entry.byteCount
+            defer { startReading() }
             switch job.outcome() {
             case .success(let carried):
                 defer { carried.release(source) }
@@ -228,7 +265,11 @@ final class VersionCarrier {
                 chunk.state = .failed(error)
             }
         }
-        if case .failed(let error) = chunk.state { problem = problem ?? error }
+        switch chunk.state {
+        case .stored: break
+        case .failed(let error): problem = problem ?? error
+        case .unknown, .missing, .reading: preconditionFailure("chunks are read in the order in which they are needed")
+        }
         chunk.uses -= 1
         if chunk.uses == 0 { planned[chunk.entry.digest] = nil }
     }
