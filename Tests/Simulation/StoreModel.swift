@@ -288,7 +288,8 @@ final class StoreModel {
         }
         world.faultsFromCall = world.calls + Int(random.next() % 80)
         let pulled = random.pick(all.sorted())
-        if random.next() % 4 == 0, mayHit(pulled) {
+        // A degraded put survives a disk that forgets or one that is pulled afterwards, not both.
+        if random.next() % 4 == 0, mayHit(pulled), !world.faults.values.contains(.forgetful) {
             faulty.insert(pulled)
             world.vanishAtCall = (world.calls + 1 + Int(random.next() % 80), pulled)
         }

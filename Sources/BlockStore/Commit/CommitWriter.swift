@@ -270,6 +270,7 @@ final class CommitWriter {
             try tenure.beginEpoch()
             _ = try CommitWriter(tenure, minimumShards: nil).commit()
         } catch {
+            tenure.noteUnknownOutcome()
             throw StoreError(
                 .unknownOutcome, "say whether this was stored",
                 detail: "\(reason); and the commit that would have withdrawn it failed: \(error)",

@@ -45,9 +45,12 @@ extension Store {
     func startTenure(
         allowingAbsent: Bool = false, profile: Profile? = nil
     ) throws(StoreError) -> WriterTenure {
-        guard access == .write, let recovery else {
+        guard access == .write, recovery != nil else {
             throw StoreError(.locked, "write", detail: "the store was opened for reading")
         }
+        // What became of the last commit decides recovery, before anything rests on it.
+        if isOpen, session.withLock({ $0.tenure?.isOutcomeUnknown ?? false }) { try reopen() }
+        guard let recovery = self.recovery else { preconditionFailure("who writes has recovered") }
         try requireWritable(allowingAbsent: allowingAbsent, profile: profile)
         let engine = self.engine
         return session.withLock { session in

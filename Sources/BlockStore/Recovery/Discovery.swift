@@ -34,7 +34,7 @@ struct Discovery {
         for (id, path) in home.paths.sorted(by: { $0.key < $1.key }) { addHint(path, for: id) }
         // The likely places first. Devices that changed places are found as well: where one is missing, it is looked for
         // at every hint, whosever it is.
-        while let hint = untriedHint(ofFound: false) ?? untriedHint(ofFound: true) { look(at: hint) }
+        while let hint = untriedHint(anyones: false) ?? untriedHint(anyones: true) { look(at: hint) }
         // Who stands behind a damaged document is told from who is missing when all others are known.
         judgesDamaged = true
         for hint in damaged { look(at: hint) }
@@ -53,12 +53,14 @@ struct Discovery {
     /// Devices that the store knows of, without those that are gone for good.
     private var members: [Configuration.Device] { configuration.devices.filter { !isRemoved($0.id) } }
 
-    private func untriedHint(ofFound isFound: Bool) -> String? {
-        if isFound, Mutant.isActive(.swappedDeviceNotFound) { return nil }
-        let members = members.map(\.id)
-        guard members.contains(where: { found[$0] == nil }) else { return nil }
-        return members.filter { (found[$0] != nil) == isFound }.flatMap { hints[$0] ?? [] }
-            .first { tried[$0] == nil }
+    /// The next place to look at: those where missing devices should be, then everybody's.
+    private func untriedHint(anyones: Bool) -> String? {
+        if anyones, Mutant.isActive(.swappedDeviceNotFound) { return nil }
+        let missing = members.map(\.id).filter { found[$0] == nil }
+        guard !missing.isEmpty else { return nil }
+        // Also of who was removed: another may stand in its place.
+        let places = anyones ? hints.sorted { $0.key < $1.key }.flatMap(\.value) : missing.flatMap { hints[$0] ?? [] }
+        return places.first { tried[$0] == nil }
     }
 
     /// The devices of the configuration, those found in service and the others absent.

@@ -18,6 +18,19 @@ final class SimulatorTests: XCTestCase {
         for seed in Seeds.thisRun(60) { _ = try RandomLife(seed: seed).run() }
     }
 
+    /// What random lives found, cut down to the steps that it needs.
+    private func live(_ seed: UInt64, only steps: Set<Int>) throws {
+        _ = try RandomLife(seed: seed, steps: 30).keeping(steps).run()
+    }
+
+    func testADeviceIsFoundInThePlaceOfOneThatWasRemoved() throws {
+        try live(53840, only: [2, 7, 8, 19, 20, 21, 23, 24, 28])
+    }
+
+    func testNothingIsTakenForStoredWhileTheOutcomeOfACommitIsUnknown() throws {
+        try live(54246, only: [16, 25, 26, 27, 29])
+    }
+
     func testASeedReplaysExactly() throws {
         XCTAssertEqual(try RandomLife(seed: 7).run(), try RandomLife(seed: 7).run())
     }
