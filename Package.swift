@@ -23,13 +23,14 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "CChunker"),
         .target(name: "Chunker", dependencies: ["CChunker", "CLZ4", "CCrypto"], swiftSettings: settings),
         .target(name: "Erasure", dependencies: ["CISAL"], swiftSettings: settings),
         .target(
-            name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CLinux", "CSQLite"],
+            name: "BlockStore", dependencies: ["Chunker", "Erasure", "CISAL", "CCrypto", "CCurl", "CLinux", "CSQLite"],
             swiftSettings: engineSettings),
         .executableTarget(
             name: "bsctl", dependencies: ["BlockStore", "Chunker", "Erasure", "CISAL", "CLZ4", "CCrypto"],
@@ -43,6 +44,8 @@ let package = Package(
         .testTarget(
             name: "BlockStoreTests", dependencies: ["BlockStore", "Simulation"],
             swiftSettings: engineSettings),
-        .testTarget(name: "BsctlTests", dependencies: ["bsctl", "BlockStore", "Erasure"], swiftSettings: settings),
+        .testTarget(
+            name: "BsctlTests", dependencies: ["bsctl", "BlockStore", "Erasure", "Simulation"],
+            swiftSettings: settings),
     ]
 )

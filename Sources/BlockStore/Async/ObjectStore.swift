@@ -184,7 +184,7 @@ public final class ObjectStore: Sendable {
         let environment = try StoreEnvironment(home: home, creating: true)
         _ = try Store.create(
             environment,
-            devices: devices(DirectoryProvider.absolute(home)).map { NewDevice(path: DirectoryProvider.absolute($0)) },
+            devices: devices(DirectoryProvider.absolute(home)).map { NewDevice(path: PlaceProvider.absolute($0)) },
             profile: chosen, isSandbox: isSandbox)
         return try open(environment, Store.Options())
     }

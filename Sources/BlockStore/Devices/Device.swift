@@ -89,10 +89,10 @@ public struct DeviceSpace: Sendable, Hashable {
 /// A call that throws may have done part of its work. The store fails a device for the session when
 /// `stage`, `sync`, `name` or `writeDocument` throws, and never retries them (design law 5).
 public protocol Device: AnyObject, Sendable {
-    /// Where it is, for people and as a hint for finding it again: a path.
+    /// Where it is, for people and as a hint for finding it again: a path, or the address of a bucket.
     var place: String { get }
 
-    /// Tells apart two places however they were reached: device and inode of the directory.
+    /// Tells apart two places however they were reached: device and inode of a directory, server and keys of a bucket.
     var physicalIdentity: String { get }
 
     /// The whole document, nil when there is none. Throws `.corrupt` above 16 MiB.
@@ -103,9 +103,12 @@ public protocol Device: AnyObject, Sendable {
     func writeDocument(_ name: DocumentName, _ bytes: [UInt8]) throws(StoreError)
 
     /// Takes the device for one writer; false when another holds it. Ends with `unlock` or with
-    /// the process.
+    /// the process; on a node, where nothing ends with a process, some time after it (`NodeLock`).
     func tryLock() throws(StoreError) -> Bool
     func unlock()
+
+    /// Who holds the lock that could not be taken, as far as it can be told.
+    func lockHolder() -> String?
 
     /// The length of `shard` in bytes, nil when there is none.
     func byteCount(of shard: ShardName) throws(StoreError) -> Int?
@@ -150,8 +153,9 @@ public protocol Device: AnyObject, Sendable {
     func setReserve(_ byteCount: Int) throws(StoreError)
 }
 
-/// A device whose room is not ours to keep.
+/// A device whose room is not ours to keep, and whose lock says nothing.
 extension Device {
+    public func lockHolder() -> String? { nil }
     public func reserveBytes() throws(StoreError) -> Int { 0 }
     public func setReserve(_ byteCount: Int) throws(StoreError) {}
 }

@@ -47,6 +47,12 @@ final class DrillView {
     ///
     /// - Throws: when a file system has no hard links, or nothing may be made there; nothing is left behind then.
     init(of store: Store, home: String, random: any RandomSource) throws(StoreError) {
+        if let node = store.devices.compactMap(\.path).first(where: BucketAddress.isMeant) {
+            throw StoreError(
+                .invalid, "hold a drill", at: node, detail: "it is a bucket, and a view is made of hard links",
+                advice:
+                    "drills are for stores whose devices are all directories; bsctl scrub reads and checks every shard")
+        }
         name = Self.prefix + hexadecimal(random.next(), digits: 16)
         homePlace = home
         lock = try explaining(Self.operation, at: home) { () throws(SystemError) in

@@ -13,14 +13,16 @@ public struct StoreEnvironment: Sendable {
     /// Blocks are no larger than this a shard. Smaller in simulations, so that a few bytes fill many.
     var largestShardBytes = Limits.largestShardBytes
 
-    /// Devices that are directories, real time and real threads, unless something else is given.
+    /// Devices that are directories or buckets, real time and real threads, unless something else is given.
+    ///
+    /// - Parameter devices: nil for a `PlaceProvider` of this home.
     public init(
-        home: any Home, devices: any DeviceProvider = DirectoryProvider(), clock: any Clock = SystemClock(),
+        home: any Home, devices: (any DeviceProvider)? = nil, clock: any Clock = SystemClock(),
         random: any RandomSource = SystemRandom(), executor: any Executor = ThreadedExecutor(),
         shouldStop: @escaping @Sendable () -> Bool = { false }, stageTimes: StageTimes? = nil
     ) {
         self.home = home
-        self.devices = devices
+        self.devices = devices ?? PlaceProvider(home: home.place)
         self.clock = clock
         self.random = random
         self.executor = executor
@@ -40,7 +42,9 @@ public struct StoreEnvironment: Sendable {
     ///   - creating: makes the directory when it is not there.
     ///   - command: what this process is, for whoever finds the store locked.
     public init(home path: String, creating: Bool = false, command: String = "a program") throws(StoreError) {
-        self.init(home: try DirectoryHome(path: path, creating: creating, command: command))
+        self.init(
+            home: try DirectoryHome(path: path, creating: creating, command: command),
+            devices: PlaceProvider(home: path, command: command))
     }
 
     /// Shard payload of a full block with `columns` data columns.

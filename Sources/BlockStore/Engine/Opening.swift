@@ -174,7 +174,8 @@ struct Opening {
             if access == .read { return false }
             throw StoreError(
                 .locked, "lock device \(devices.name(id))",
-                detail: "a process with another home of this store is writing",
+                detail: device.lockHolder().map { "it is taken by \($0)" }
+                    ?? "a process with another home of this store is writing",
                 advice: "try again later")
         }
         return true

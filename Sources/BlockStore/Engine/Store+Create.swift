@@ -79,7 +79,7 @@ extension Store {
         }
         try environment.home.writeDocument(
             .store, StoreDocument(storeID: storeID, configuration: configuration, paths: paths).encode())
-        return CreateReport(storeID: storeID, warnings: warnings(profile, devices.count) + configuration.domainWarnings)
+        return CreateReport(storeID: storeID, warnings: warnings(profile, devices) + configuration.domainWarnings)
     }
 
     /// What `create` would make, and its warnings. Changes nothing.
@@ -100,7 +100,7 @@ extension Store {
         return CreatePlan(
             devices: zip(configuration.devices, devices).map { member, device in
                 CreatePlan.Device(path: device.path, label: member.label, domain: member.domain, weight: member.weight)
-            }, warnings: warnings(profile, devices.count) + configuration.domainWarnings)
+            }, warnings: warnings(profile, devices) + configuration.domainWarnings)
     }
 
     private static func requireEnough(_ devices: [NewDevice], _ profile: Profile) throws(StoreError) {
@@ -232,8 +232,9 @@ extension Store {
         }
     }
 
-    private static func warnings(_ profile: Profile, _ devices: Int) -> [String] {
-        var warnings: [String] = []
+    private static func warnings(_ profile: Profile, _ new: [NewDevice]) -> [String] {
+        var warnings = PlaceProvider.warnings(for: new.map(\.path))
+        let devices = new.count
         if devices == profile.shardCount {
             warnings.append(
                 profile.tolerance == 1

@@ -88,6 +88,35 @@ enum Limits {
     /// Intervals, or single blocks, in a retired record.
     static let intervals = 65536
 
+    /// A node: it takes a connection within 5 s, something moves within every 10 s, and bytes come or go at 64 KiB/s at least.
+    static let nodeConnectNanoseconds: UInt64 = 5_000_000_000
+    static let nodeSilenceNanoseconds: UInt64 = 10_000_000_000
+    static let nodeBytesPerSecond = 64 << 10
+    /// What fails in passing is asked so many times, a connection that breaks fewer: after 0.1 s and twice as long each time, 2 s
+    /// at most.
+    static let nodeAttempts = 6
+    static let nodeBrokenAttempts = 4
+    static let nodePauseNanoseconds: UInt64 = 100_000_000
+    static let nodeLongestPauseNanoseconds: UInt64 = 2_000_000_000
+    /// A node that did not answer is not asked again for so long: 30 s.
+    static let nodeSetAsideNanoseconds: UInt64 = 30_000_000_000
+    /// Connections to a node that are kept while nobody uses them.
+    static let nodeIdleConnections = 8
+    /// Shards up to so many bytes are kept in memory until they get their names, on each node so many together; longer ones
+    /// are uploads in parts of at least 8 MiB.
+    static let keptShardBytes = 1 << 20
+    static let keptShardsBytes = 64 << 20
+    static let uploadPartBytes = 8 << 20
+    /// A writer's lease on a node ends so long after it was last renewed, which happens three times as often; others take a
+    /// lock over when the server has seen no renewal for twice as long.
+    static let leaseNanoseconds: UInt64 = 60_000_000_000
+    static let leaseRenewalNanoseconds: UInt64 = 20_000_000_000
+    static let leaseTakeoverSeconds: Int64 = 120
+    /// Where a server has no conditional writes: from a write to when it must still stand, 1 s.
+    static let settlingNanoseconds: UInt64 = 1_000_000_000
+    /// What a bucket counts as where nobody said: 1 TiB.
+    static let bucketBytes: UInt64 = 1 << 40
+
     static let largestShardBytes = 8 << 20
     /// No block's payload is longer, whatever its profile.
     static let blockPayloadBytes = 32 << 20

@@ -10,6 +10,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case corrupt
         /// A call to the operating system failed; `cause` says how.
         case io
+        /// A node refuses who asks: credentials are missing, wrong or not enough, or the clocks disagree.
+        case denied
         /// A disk is full, out of inodes or over quota.
         case noSpace
         /// Another process holds the lock.

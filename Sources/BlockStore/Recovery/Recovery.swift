@@ -128,10 +128,20 @@ struct Recovery {
             var marks: [(BlockRef, Row)] = []
             for block in page {
                 for (row, place) in block.shards where place == id && !found.contains(ShardName(block.name, row)) {
-                    marks.append((block.ref, row))
+                    // A listing may lack something, that of a node above all: absent is what is asked for by name and is not there.
+                    if isAbsent(ShardName(block.name, row), on: device) { marks.append((block.ref, row)) }
                 }
             }
             if !marks.isEmpty { try index.markDamaged(marks) }
+        }
+    }
+
+    private func isAbsent(_ shard: ShardName, on device: any Device) -> Bool {
+        do throws(StoreError) {
+            return try device.byteCount(of: shard) == nil
+        } catch {
+            // Unreadable is not absent.
+            return false
         }
     }
 

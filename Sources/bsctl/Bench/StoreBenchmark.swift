@@ -71,7 +71,8 @@ struct StoreBenchmark {
         -> StoreEnvironment
     {
         Opening.environment(
-            home: try DirectoryHome(path: root, creating: creating, command: "bsctl bench store"), stageTimes: stages)
+            home: try DirectoryHome(path: root, creating: creating, command: "bsctl bench store"), "bsctl bench store",
+            stageTimes: stages)
     }
 
     private func put(

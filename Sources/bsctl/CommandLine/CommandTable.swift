@@ -20,7 +20,8 @@ enum CommandTable {
             operands: 1...1, takes: [.directory],
             details: """
                 HOME gets the list of devices, the index and the writer lock. Each device is an empty directory that is \
-                there already, on a disk of its own; rs:4+2 needs six of them and survives the loss of any two. \
+                there already, on a disk of its own, or a bucket on a node: s3://BUCKET/PREFIX?endpoint=URL&region=R, with \
+                credentials as the AWS tools find them; rs:4+2 needs six of them and survives the loss of any two. \
                 Another profile can be chosen later too (bsctl reshape), and devices added (bsctl device add). \
                 Other commands find the store by --store HOME or BSCTL_STORE. With --disks the store is a sandbox: directories under HOME stand for \
                 disks, and bsctl simulate may destroy them.
@@ -31,6 +32,7 @@ enum CommandTable {
                 "bsctl init ~/store --device /mnt/a/bs /mnt/b/bs /mnt/c/bs --profile rs:2+1",
                 "bsctl init ~/store --device /mnt/a/bs,domain=left /mnt/b/bs,domain=right --profile rs:1+1",
                 "bsctl init /tmp/wide --disks 16 --profile lrc:12+2+2",
+                "bsctl init ~/store --device /mnt/a s3://mine/a 's3://b?endpoint=https://nas:8333' --profile rs:2+1",
             ], run: StoreCommands.initialize),
         Command(
             "put", "store a file, a tree, or what a command prints",
@@ -285,17 +287,19 @@ enum CommandTable {
             examples: ["bsctl device ls", "bsctl device ls --json"], run: DeviceCommands.list),
         Command(
             "device add",
-            "put an empty directory into service and move its share of the shards there; run again, it goes on",
+            "put an empty directory or bucket into service and move its share of the shards there; run again, it goes on",
             synopsis: ["bsctl device add DIR [--label L] [--domain D] [--weight W] [--dry-run]"],
             options: [Options.label, Options.domain, Options.weight, Options.dryRun], operands: 1...1,
             takes: [.directory],
             details: """
                 Its share of the shards, by weight, moves onto it, and nothing else moves anywhere. Others read \
-                and write meanwhile.
+                and write meanwhile. A bucket is s3://BUCKET/PREFIX?endpoint=URL&region=R; it counts as 1 TiB unless \
+                capacity=SIZE or --weight says otherwise.
                 """,
             ending: .goesOn,
             examples: [
                 "bsctl device add /mnt/e --dry-run", "bsctl device add /mnt/e --domain host-3",
+                "bsctl device add 's3://archive/store?endpoint=https://nas:8333' --domain nas",
             ], run: DeviceCommands.add),
         Command(
             "device drain", "move everything off a device, so that it can be pulled; run again, it goes on",

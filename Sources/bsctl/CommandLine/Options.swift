@@ -15,7 +15,7 @@ enum Options {
     static let disks = Option("disks", "N", .count(1...1024), "make a sandbox with N directories as disks, for trials")
     static let device = Option(
         "device", "DIR[,domain=D][,label=L][,weight=W] …", .newDevice, takesSeveral: true,
-        "empty directories, each on a disk of its own; devices of one failure domain fail together (each is one of its own)"
+        "empty directories, each on a disk of its own, or s3://BUCKET/PREFIX; devices of one failure domain fail together (each is one of its own)"
     )
     static let foundDevice = Option(
         "device", "DIR …", .directory, takesSeveral: true,

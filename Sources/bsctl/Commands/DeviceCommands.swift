@@ -28,7 +28,7 @@ enum DeviceCommands {
             let report = try store.fillDevice(id, progress: progress.handler)
             progress.clear()
             let device = store.devices.first { $0.id == id }
-            let warnings = store.configuration.domainWarnings
+            let warnings = store.configuration.domainWarnings + PlaceProvider.warnings(for: [new.path])
             for warning in warnings { Terminal.warning(warning) }
             if invocation.has(Options.json) {
                 Terminal.print(

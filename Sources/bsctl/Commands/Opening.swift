@@ -6,13 +6,15 @@ import Synchronization
 enum Opening {
     /// - Parameter path: of the home; nil for the one that the invocation means.
     static func environment(_ invocation: Invocation, home path: String? = nil) throws -> StoreEnvironment {
-        environment(
-            home: try DirectoryHome(path: path ?? home(invocation), command: "bsctl \(invocation.command.name)"))
+        let command = "bsctl \(invocation.command.name)"
+        return environment(home: try DirectoryHome(path: path ?? home(invocation), command: command), command)
     }
 
-    static func environment(home: any Home, stageTimes: StageTimes? = nil) -> StoreEnvironment {
+    /// - Parameter command: what this process is, for whoever finds a device locked.
+    static func environment(home: any Home, _ command: String, stageTimes: StageTimes? = nil) -> StoreEnvironment {
         StoreEnvironment(
-            home: home, devices: DirectoryProvider(), clock: SystemClock(), random: SystemRandom(),
+            home: home, devices: PlaceProvider(home: home.place, command: command), clock: SystemClock(),
+            random: SystemRandom(),
             executor: ThreadedExecutor(), shouldStop: { Interruption.signal != nil }, stageTimes: stageTimes)
     }
 

@@ -29,6 +29,6 @@ enum Paths {
         return lastName(Array(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved))))
     }
 
-    /// `path` from the root: a hint must hold from anywhere.
-    static func absolute(_ path: String) -> String { DirectoryProvider.absolute(path) }
+    /// The home or device at `path` from the root: a hint must hold from anywhere. That of a bucket does.
+    static func absolute(_ path: String) -> String { PlaceProvider.absolute(path) }
 }

@@ -13,7 +13,7 @@ enum RecoverCommands {
         let report: RecoverReport
         do {
             let environment = Opening.environment(
-                home: try DirectoryHome(path: home, creating: true, command: "bsctl recover"))
+                home: try DirectoryHome(path: home, creating: true, command: "bsctl recover"), "bsctl recover")
             report =
                 isDryRun
                 ? try Store.planRecovery(environment, devices: places)

@@ -32,7 +32,7 @@ enum StoreCommands {
         let report: CreateReport
         do {
             report = try Store.create(
-                Opening.environment(home: directory), devices: devices, profile: profile,
+                Opening.environment(home: directory, "bsctl init"), devices: devices, profile: profile,
                 averageChunkBytes: invocation[Options.chunkSize] ?? 64 << 10, isSandbox: disks != nil)
         } catch {
             if isNew { cleanUp(root, disks ?? 0) }
@@ -58,7 +58,8 @@ enum StoreCommands {
         _ home: String, _ isNew: Bool, _ devices: [NewDevice], _ profile: Profile, _ invocation: Invocation
     ) throws -> ExitCode {
         let plan = try Store.planCreation(
-            home: isNew ? nil : DirectoryHome(path: home, creating: false, command: "bsctl init"), DirectoryProvider(),
+            home: isNew ? nil : DirectoryHome(path: home, creating: false, command: "bsctl init"),
+            PlaceProvider(home: home, command: "bsctl init"),
             devices: devices, profile: profile, averageChunkBytes: invocation[Options.chunkSize] ?? 64 << 10,
             isSandbox: invocation[Options.disks] != nil)
         for warning in plan.warnings { Terminal.warning(warning) }

@@ -65,6 +65,10 @@ struct ErrorKind: Sendable {
             self.init(
                 "io", .failed, risk: "what this command was to do; what was acknowledged before is safe",
                 next: "look after the disk or file named (dmesg, mount), then bsctl status")
+        case .denied:
+            self.init(
+                "denied", .failed, risk: "what this command was to do there; what was acknowledged before is safe",
+                next: "look after the credentials of the node named (docs/nodes.md)")
         case .noSpace:
             self.init(
                 "noSpace", .failed, risk: "what this command was to write; what was acknowledged before is safe",

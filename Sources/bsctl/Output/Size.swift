@@ -1,21 +1,9 @@
+import BlockStore
+
 /// Numbers of bytes, in and out.
 enum Size {
-    private static let units: [(String, Int)] = [
-        ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("KB", 1000), ("MB", 1_000_000),
-        ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30),
-        ("T", 1 << 40), ("B", 1),
-    ]
-
     /// Reads "4096", "64KiB", "10GB"; case does not matter. Nil for anything else, and beyond `Int`.
-    static func parse(_ text: String) -> Int? {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        let unit = text.dropFirst(digits.count).lowercased()
-        guard let value = Int(digits) else { return nil }
-        guard !unit.isEmpty else { return value }
-        guard let factor = units.first(where: { $0.0.lowercased() == unit })?.1 else { return nil }
-        let (product, overflows) = value.multipliedReportingOverflow(by: factor)
-        return overflows ? nil : product
-    }
+    static func parse(_ text: String) -> Int? { ByteSize.parse(text) }
 
     /// What may have been meant by a size that does not parse.
     static func suggestion(for text: String) -> String {
@@ -24,7 +12,7 @@ enum Size {
         let spaceless = unit.filter { $0 != " " }
         guard !digits.isEmpty, spaceless.count <= 3 else { return "" }
         if spaceless != unit, parse(digits + spaceless) != nil { return "; did you mean \(digits)\(spaceless)?" }
-        return Suggestion.text(spaceless, units.map(\.0).filter { $0.count == 3 }, prefix: String(digits))
+        return Suggestion.text(spaceless, ByteSize.units.map(\.name).filter { $0.count == 3 }, prefix: String(digits))
     }
 
     /// "1.50 MiB"

@@ -14,6 +14,16 @@ final class DeviceConformanceTests: XCTestCase {
         try body("directory") { try DirectoryDevice(path: directory.path + "/d") }
         let world = SimulatedWorld(seed: 1, disks: ["d"])
         try body("simulated") { try SimulatedProvider(world).open("d") }
+        guard TestNode.python != nil else { return print("no python3: devices on nodes are passed over") }
+        for conditions in ["yes", "refused", "ignored"] {
+            let server = try TestNode("server.py", ["--bucket", "tests", "--conditions", conditions])
+            // Each is opened by another home: within one, the home's own lock is between writers.
+            var homes = 0
+            try body("node, conditions \(conditions)") {
+                homes += 1
+                return try TestNode.provider(home: "home-\(homes)").open(server.address("store/d"))
+            }
+        }
     }
 
     private func shard(_ number: UInt64, _ row: Row = .data(column: 0)) -> ShardName {

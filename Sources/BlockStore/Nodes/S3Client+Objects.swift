@@ -1,0 +1,228 @@
+/// What a server says of an object.
+struct S3Object: Sendable {
+    let byteCount: Int
+    let entityTag: String?
+    /// The random number of the write that made it, where this program did.
+    let mark: String?
+    /// How many seconds ago it was written, by the server's clock alone.
+    let ageSeconds: Int64?
+
+    init(_ answer: S3Answer) {
+        byteCount = answer.http.headers["content-length"].flatMap { Int($0) } ?? 0
+        entityTag = answer.entityTag
+        mark = answer.http.headers[S3Client.markHeader]
+        let written = answer.http.headers["last-modified"].flatMap { CalendarTime(http: $0) }
+        ageSeconds = answer.date.flatMap { date in written.map { date.seconds - $0.seconds } }
+    }
+}
+
+/// When an object may be written.
+enum S3Condition: Sendable, Hashable {
+    case always
+    case isAbsent
+    /// It still is what it was.
+    case isUnchanged(entityTag: String)
+
+    var headers: [(name: String, value: String)] {
+        switch self {
+        case .always: []
+        case .isAbsent: [(name: "if-none-match", value: "*")]
+        case .isUnchanged(let tag): [(name: "if-match", value: tag)]
+        }
+    }
+
+    /// Errors of a server where the condition does not hold, or that knows no conditions.
+    static let failed: Set<String> = ["PreconditionFailed", "412", "ConditionalRequestConflict", "409"]
+    static let unknown: Set<String> = ["NotImplemented", "501"]
+}
+
+enum S3Writing: Sendable, Hashable {
+    case done
+    /// The condition does not hold.
+    case refused
+    /// The server knows no conditions; nothing was written.
+    case unsupported
+}
+
+extension S3Client {
+    /// Goes with every object: a random number for each write, by which a writer knows its own where an answer was lost.
+    static let markHeader = "x-amz-meta-write"
+
+    static let absent: Set<String> = ["NoSuchKey"]
+
+    func mark() -> String { random128().description }
+
+    /// Writes an object whole. On return it is durable, and the server said that it has the bytes that were sent: by the digest that
+    /// is signed with them, and by its entity tag where that is an MD5 digest.
+    ///
+    /// - Parameter mark: the write's own. Where the condition fails because an earlier attempt of the same write succeeded, it
+    ///   succeeded.
+    func put(
+        _ key: String, _ pieces: [UnsafeRawBufferPointer], if condition: S3Condition = .always, mark: String,
+        _ operation: String, mayBegin: @escaping () throws(StoreError) -> Void = {}
+    ) throws(StoreError) -> S3Writing {
+        var call = S3Call(operation, "PUT", key)
+        call.headers = condition.headers + [(name: Self.markHeader, value: mark)]
+        call.body = pieces
+        call.mayBegin = mayBegin
+        if condition != .always { call.expectedErrors = S3Condition.failed.union(S3Condition.unknown) }
+        let md5 = BodyDigest(of: pieces).md5
+        call.problem = { answer in Self.tagProblem(answer, md5) }
+        let answer = try send(call)
+        guard let error = answer.error else { return .done }
+        if S3Condition.unknown.contains(error) { return .unsupported }
+        return try head(key, operation)?.mark == mark ? .done : .refused
+    }
+
+    /// The whole of a small object; nil when there is none.
+    func get(_ key: String, _ operation: String) throws(StoreError) -> (bytes: [UInt8], object: S3Object)? {
+        var call = S3Call(operation, "GET", key)
+        call.expectedErrors = Self.absent
+        call.problem = { answer in
+            answer.http.headers["content-length"].flatMap { Int($0) } == answer.http.body.count
+                ? nil : "the answer is not as long as it says"
+        }
+        let answer = try send(call)
+        return answer.error == nil ? (answer.http.body, S3Object(answer)) : nil
+    }
+
+    /// Fills `buffer` from byte `offset` on. False when there is no such object.
+    func read(
+        _ key: String, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, _ operation: String
+    ) throws(StoreError) -> Bool {
+        guard !buffer.isEmpty else { return try head(key, operation) != nil }
+        var call = S3Call(operation, "GET", key)
+        call.headers = [(name: "range", value: "bytes=\(offset)-\(offset + buffer.count - 1)")]
+        call.target = buffer
+        call.expectedErrors = Self.absent.union(["InvalidRange", "416"])
+        call.problem = { answer in
+            guard answer.http.status == 206,
+                let range = answer.http.headers["content-range"].flatMap(ContentRange.init),
+                range.bytes.lowerBound == offset
+            else { return "it answers with another part than was asked for" }
+            return range.bytes.count == answer.http.placedBytes
+                ? nil : "\(answer.http.placedBytes) bytes came, expected \(range.bytes.count)"
+        }
+        let answer = try send(call)
+        if answer.error.map(Self.absent.contains) == true { return false }
+        let count = answer.error == nil ? answer.http.placedBytes : 0
+        guard count == buffer.count else {
+            let end = answer.error == nil ? "at byte \(offset + count)" : "before byte \(offset + 1)"
+            throw StoreError(
+                .corrupt, operation, at: place, detail: "it ends \(end), expected at least \(offset + buffer.count)")
+        }
+        return true
+    }
+
+    /// What is known of an object; nil when there is none.
+    ///
+    /// Absence is never concluded from an answer to HEAD, which cannot say what is missing: a bucket that is gone, and
+    /// an endpoint that is no S3 server, answer the same.
+    func head(_ key: String, _ operation: String) throws(StoreError) -> S3Object? {
+        var call = S3Call(operation, "HEAD", key)
+        call.expectedErrors = ["404"]
+        let answer = try send(call)
+        if answer.error == nil { return S3Object(answer) }
+        var byte: UInt8 = 0
+        let exists = try withUnsafeMutableBytes(of: &byte) { byte -> Result<Bool, StoreError> in
+            do throws(StoreError) {
+                return .success(try read(key, at: 0, into: byte, operation))
+            } catch {
+                // An empty object has no first byte.
+                return error.code == .corrupt ? .success(true) : .failure(error)
+            }
+        }.get()
+        guard exists else { return nil }
+        throw StoreError(
+            .io, operation, at: place, detail: "it is there and not there at the same time", advice: "try again")
+    }
+
+    /// Removes an object; one that is not there is removed.
+    func delete(_ key: String, _ operation: String) throws(StoreError) {
+        var call = S3Call(operation, "DELETE", key)
+        call.expectedErrors = Self.absent
+        _ = try send(call)
+    }
+
+    /// Calls `body` with the keys that begin with `prefix` and come after `first`, in their order, up to a thousand at a time, until
+    /// it returns false. The server's listing may lack what was written lately: nothing is absent because it is not in it.
+    func list(
+        _ prefix: String, after first: String = "", _ operation: String, _ body: ([String]) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        var last = first
+        while true {
+            var call = S3Call(operation, "GET", nil)
+            call.query = [
+                (name: "list-type", value: "2"), (name: "encoding-type", value: "url"),
+                (name: "max-keys", value: "1000"), (name: "prefix", value: prefix),
+            ]
+            if !last.isEmpty { call.query.append((name: "start-after", value: last)) }
+            let after = last
+            call.problem = { answer in
+                ListingPage(answer, prefix: prefix, after: after) == nil ? "its listing makes no sense" : nil
+            }
+            guard let page = ListingPage(try send(call), prefix: prefix, after: last) else {
+                preconditionFailure("a page was looked at before")
+            }
+            if !page.keys.isEmpty, try !body(page.keys) { return }
+            guard page.isTruncated, let end = page.keys.last else { return }
+            last = end
+        }
+    }
+
+    private func random128() -> Identifier<S3Object> { random.identifier() }
+
+    /// What is wrong with the entity tag of bytes that were written. It is their MD5 digest, unless they are encrypted with a
+    /// key that the server manages or was given, or it does not look like one.
+    static func tagProblem(_ answer: S3Answer, _ md5: [UInt8]?) -> String? {
+        guard let md5, let tag = answer.entityTag?.filter({ $0 != "\"" }), tag.utf8.count == 32 else { return nil }
+        let headers = answer.http.headers
+        guard headers["x-amz-server-side-encryption"].map({ !$0.hasPrefix("aws:kms") }) ?? true,
+            headers["x-amz-server-side-encryption-customer-algorithm"] == nil
+        else { return nil }
+        return tag.lowercased() == BodyDigest.text(md5) ? nil : "it has other bytes than were sent"
+    }
+}
+
+/// "bytes 0-99/1000"
+struct ContentRange: Sendable, Hashable {
+    let bytes: Range<Int>
+
+    init?(_ text: String) {
+        guard text.hasPrefix("bytes ") else { return nil }
+        let ends = text.dropFirst(6).prefix { $0 != "/" }.split(
+            separator: "-", omittingEmptySubsequences: false)
+        guard ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first >= 0, last >= first,
+            last < Int.max
+        else { return nil }
+        bytes = first..<(last + 1)
+    }
+}
+
+/// One answer to a listing.
+struct ListingPage: Sendable {
+    let keys: [String]
+    let isTruncated: Bool
+
+    /// Nil where it is not what was asked for: keys that go up, from behind the last one, all with the prefix.
+    init?(_ answer: S3Answer, prefix: String, after last: String) {
+        guard let root = answer.root, root.name == "ListBucketResult" else { return nil }
+        let isEncoded = root.text(of: "EncodingType") == "url"
+        var keys: [String] = []
+        for entry in root.all("Contents") {
+            guard let text = entry.text(of: "Key"),
+                let key = isEncoded ? PercentEncoding.decode(text, plusIsSpace: true) : text
+            else { return nil }
+            keys.append(key)
+        }
+        isTruncated = root.text(of: "IsTruncated") == "true"
+        if isTruncated, keys.isEmpty { return nil }
+        var before = Array(last.utf8)
+        for key in keys {
+            let bytes = Array(key.utf8)
+            guard key.hasPrefix(prefix), before.lexicographicallyPrecedes(bytes) else { return nil }
+            before = bytes
+        }
+        self.keys = keys
+    }
+}
