@@ -8,6 +8,9 @@ public final class TestNode {
     private let process = Process()
     private let input = Pipe()
     private let output = Pipe()
+    private let bucket: String
+    /// What the prefixes of a server begin with that has other things as well.
+    private let root: String
 
     public static let accessKey = "AKIATEST"
     public static let secretKey = "secret/+of=test"
@@ -28,6 +31,7 @@ public final class TestNode {
     /// - Parameter program: "server.py" or "proxy.py".
     public init(_ program: String, _ arguments: [String]) throws {
         let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        (bucket, root) = ("tests", "")
         process.executableURL = URL(fileURLWithPath: Self.python ?? "python3")
         process.arguments = [directory.appendingPathComponent("Nodes/\(program)").path] + arguments
         process.standardInput = input
@@ -36,7 +40,22 @@ public final class TestNode {
         endpoint = Self.line(output)
     }
 
+    /// The server that scripts/nodes started: each of these has a place of its own in it. Nil where there is none.
+    public static var real: TestNode? {
+        guard let endpoint = ProcessInfo.processInfo.environment["BS_NODE"], !endpoint.isEmpty else { return nil }
+        return TestNode(real: endpoint, root: "\(UUID().uuidString)/")
+    }
+
+    /// The same, by way of a proxy.
+    public func behind(_ proxy: TestNode) -> TestNode { TestNode(real: proxy.endpoint, root: root, bucket: bucket) }
+
+    private init(real endpoint: String, root: String, bucket: String = "shards") {
+        self.endpoint = endpoint
+        (self.root, self.bucket) = (root, bucket)
+    }
+
     deinit {
+        guard process.executableURL != nil else { return }
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
     }
@@ -62,9 +81,9 @@ public final class TestNode {
 }
 
 extension TestNode {
-    /// The address of `prefix` in the bucket `tests`.
-    public func address(_ prefix: String, bucket: String = "tests", _ settings: String = "") -> String {
-        "s3://\(bucket)/\(prefix)?endpoint=\(endpoint)&region=us-east-1\(settings)"
+    /// The address of `prefix` in its bucket, or another.
+    public func address(_ prefix: String, bucket: String? = nil, _ settings: String = "") -> String {
+        "s3://\(bucket ?? self.bucket)/\(root)\(prefix)?endpoint=\(endpoint)&region=us-east-1\(settings)"
     }
 
     /// A device with an identity of its choice.

@@ -95,6 +95,9 @@ public protocol Device: AnyObject, Sendable {
     /// Tells apart two places however they were reached: device and inode of a directory, server and keys of a bucket.
     var physicalIdentity: String { get }
 
+    /// Whether it did not answer lately: for a while every call fails at once, and what it holds is better read from others.
+    var isSetAside: Bool { get }
+
     /// The whole document, nil when there is none. Throws `.corrupt` above 16 MiB.
     func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]?
 
@@ -144,6 +147,10 @@ public protocol Device: AnyObject, Sendable {
     /// passed over.
     func shards(from first: BlockNumber) throws(StoreError) -> [ShardName]
 
+    /// Whether `shards` has everything that was named before. Where not, what it lacks is looked for by name before it counts
+    /// as absent.
+    var listsEverything: Bool { get }
+
     func space() throws(StoreError) -> DeviceSpace
 
     /// The room that is kept for what frees room.
@@ -153,8 +160,10 @@ public protocol Device: AnyObject, Sendable {
     func setReserve(_ byteCount: Int) throws(StoreError)
 }
 
-/// A device whose room is not ours to keep, and whose lock says nothing.
+/// A device whose room is not ours to keep, whose lock says nothing, that is always asked and lists all it has.
 extension Device {
+    public var isSetAside: Bool { false }
+    public var listsEverything: Bool { true }
     public func lockHolder() -> String? { nil }
     public func reserveBytes() throws(StoreError) -> Int { 0 }
     public func setReserve(_ byteCount: Int) throws(StoreError) {}

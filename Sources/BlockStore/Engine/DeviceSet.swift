@@ -61,11 +61,16 @@ final class DeviceSet: Sendable {
         }
     }
 
-    /// The device, when it is there at all: a full or read-only disk keeps what it has.
+    /// The device, when it is there at all: a full or read-only disk keeps what it has. A node that is set aside is not
+    /// there for a while.
     func readable(_ id: DeviceID) -> (any Device)? {
         if Mutant.isActive(.failedDeviceNotRead) { return device(id) }
-        return members.withLock { $0[id]?.device }
+        guard let device = members.withLock({ $0[id]?.device }), !device.isSetAside else { return nil }
+        return device
     }
+
+    /// Whether what cannot be read from a device is missing there: of who is away nobody can tell.
+    func isAskable(_ id: DeviceID) -> Bool { device(id) != nil && readable(id) != nil }
 
     /// Devices that can be read from, those in service first.
     var readable: [DeviceID] {

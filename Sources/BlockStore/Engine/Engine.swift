@@ -116,7 +116,7 @@ final class Engine: Sendable {
         let marks = damaged.filter { shard in
             guard let block = try? index.block(shard.block), block.name == shard.name, let id = block.shards[shard.row]
             else { return false }
-            return devices.device(id) != nil
+            return devices.isAskable(id)
         }
         guard !marks.isEmpty else { return }
         try? index.markDamaged(marks.map { ($0.block, $0.row) })

@@ -289,7 +289,7 @@ struct ChunkReader: Sendable {
     /// Takes over what was found wrong. A shard on a device that is away is not damaged: it is away.
     private func note(_ found: [Row: String], _ block: IndexedBlock, _ problems: inout [DamagedShard]) {
         for (row, problem) in found.sorted(by: { $0.key < $1.key }) {
-            guard let id = block.shards[row], engine.devices.device(id) != nil else { continue }
+            guard let id = block.shards[row], engine.devices.isAskable(id) else { continue }
             problems.append(DamagedShard(block: block.ref, name: block.name, row: row, problem: problem))
         }
     }

@@ -98,10 +98,15 @@ enum Limits {
     static let nodeBrokenAttempts = 4
     static let nodePauseNanoseconds: UInt64 = 100_000_000
     static let nodeLongestPauseNanoseconds: UInt64 = 2_000_000_000
-    /// A node that did not answer is not asked again for so long: 30 s.
+    /// A node that did not answer is not asked again for so long, 30 s, and twice as long each further time, five times.
     static let nodeSetAsideNanoseconds: UInt64 = 30_000_000_000
+    static let nodeSetAsideDoublings: UInt64 = 5
     /// Connections to a node that are kept while nobody uses them.
     static let nodeIdleConnections = 8
+    /// Who reads on on a node gets so much at once, from the least to the most; each device keeps so much of it.
+    static let leastAheadBytes = 256 << 10
+    static let readAheadBytes = 2 << 20
+    static let keptAheadBytes = 16 << 20
     /// Shards up to so many bytes are kept in memory until they get their names, on each node so many together; longer ones
     /// are uploads in parts of at least 8 MiB.
     static let keptShardBytes = 1 << 20

@@ -86,11 +86,12 @@ extension S3Client {
         return answer.error == nil ? (answer.http.body, S3Object(answer)) : nil
     }
 
-    /// Fills `buffer` from byte `offset` on. False when there is no such object.
+    /// Fills `buffer` from byte `offset` on, as far as the object goes. Returns how many bytes there were; nil when there is no
+    /// such object.
     func read(
         _ key: String, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, _ operation: String
-    ) throws(StoreError) -> Bool {
-        guard !buffer.isEmpty else { return try head(key, operation) != nil }
+    ) throws(StoreError) -> Int? {
+        guard !buffer.isEmpty else { return try head(key, operation).map { _ in 0 } }
         var call = S3Call(operation, "GET", key)
         call.headers = [(name: "range", value: "bytes=\(offset)-\(offset + buffer.count - 1)")]
         call.target = buffer
@@ -104,14 +105,9 @@ extension S3Client {
                 ? nil : "\(answer.http.placedBytes) bytes came, expected \(range.bytes.count)"
         }
         let answer = try send(call)
-        if answer.error.map(Self.absent.contains) == true { return false }
-        let count = answer.error == nil ? answer.http.placedBytes : 0
-        guard count == buffer.count else {
-            let end = answer.error == nil ? "at byte \(offset + count)" : "before byte \(offset + 1)"
-            throw StoreError(
-                .corrupt, operation, at: place, detail: "it ends \(end), expected at least \(offset + buffer.count)")
-        }
-        return true
+        if answer.error.map(Self.absent.contains) == true { return nil }
+        // Nothing is left behind its end.
+        return answer.error == nil ? answer.http.placedBytes : 0
     }
 
     /// What is known of an object; nil when there is none.
@@ -124,15 +120,14 @@ extension S3Client {
         let answer = try send(call)
         if answer.error == nil { return S3Object(answer) }
         var byte: UInt8 = 0
-        let exists = try withUnsafeMutableBytes(of: &byte) { byte -> Result<Bool, StoreError> in
+        let found = try withUnsafeMutableBytes(of: &byte) { byte -> Result<Int?, StoreError> in
             do throws(StoreError) {
                 return .success(try read(key, at: 0, into: byte, operation))
             } catch {
-                // An empty object has no first byte.
-                return error.code == .corrupt ? .success(true) : .failure(error)
+                return .failure(error)
             }
         }.get()
-        guard exists else { return nil }
+        guard found != nil else { return nil }
         throw StoreError(
             .io, operation, at: place, detail: "it is there and not there at the same time", advice: "try again")
     }

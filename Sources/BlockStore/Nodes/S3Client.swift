@@ -21,6 +21,8 @@ final class S3Client: Sendable {
         var credentials: Credentials
         /// When the node is asked again, and why it is not now.
         var setAside: (untilNanoseconds: UInt64, reason: StoreError)?
+        /// How often that was so since it last answered.
+        var timesSetAside: UInt64 = 0
     }
 
     /// - Throws: `.denied` where there are no credentials.
@@ -50,6 +52,7 @@ final class S3Client: Sendable {
             var isBroken = false
             switch answer(to: call) {
             case .success(let answer):
+                noteAnswer()
                 if let error = answer.error {
                     if call.expectedErrors.contains(error) { return answer }
                     reason = answer.storeError(call, at: place, clock: now)
@@ -124,22 +127,38 @@ final class S3Client: Sendable {
         }
     }
 
+    /// Whether the node did not answer lately, and is not asked now.
+    var isSetAside: Bool {
+        let now = clock.monotonicNanoseconds()
+        return state.withLock { $0.setAside.map { now < $0.untilNanoseconds } ?? false }
+    }
+
     private func requireNotSetAside() throws(StoreError) {
         let now = clock.monotonicNanoseconds()
-        try state.withLock { state throws(StoreError) in
-            guard let aside = state.setAside else { return }
-            guard now < aside.untilNanoseconds else {
-                state.setAside = nil
-                return
-            }
-            throw aside.reason
+        let reason = state.withLock { state -> StoreError? in
+            guard let aside = state.setAside, now < aside.untilNanoseconds else { return nil }
+            return aside.reason
         }
+        if let reason { throw reason }
     }
 
     private func setAside(_ reason: StoreError) -> StoreError {
-        let until = clock.monotonicNanoseconds() &+ Limits.nodeSetAsideNanoseconds
-        state.withLock { $0.setAside = (until, reason) }
+        let now = clock.monotonicNanoseconds()
+        state.withLock { state in
+            // Several calls were under way.
+            if let aside = state.setAside, now < aside.untilNanoseconds { return }
+            let doublings = min(state.timesSetAside, Limits.nodeSetAsideDoublings)
+            state.setAside = (now &+ (Limits.nodeSetAsideNanoseconds << doublings), reason)
+            state.timesSetAside += 1
+        }
         return reason
+    }
+
+    private func noteAnswer() {
+        state.withLock { state in
+            state.setAside = nil
+            state.timesSetAside = 0
+        }
     }
 
     /// Between half and the whole of a time that doubles with every attempt: those who failed together do not come back

@@ -10,6 +10,7 @@ public final class S3Device: Device {
     private let client: S3Client
     private let lock: NodeLock
     private let clock: any Clock
+    private let ahead = ReadAhead()
     private let state = Monitor(State())
 
     private struct State {
@@ -90,6 +91,8 @@ public final class S3Device: Device {
         { [lock] () throws(StoreError) in try lock.requireLease(operation) }
     }
 
+    public var isSetAside: Bool { client.isSetAside }
+
     public func tryLock() throws(StoreError) -> Bool { try lock.tryLock() }
     public func unlock() { lock.unlock() }
     public func lockHolder() -> String? { lock.holder }
@@ -101,8 +104,21 @@ public final class S3Device: Device {
     public func read(
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
     ) throws(StoreError) {
-        guard try client.read(key(shard), at: offset, into: buffer, "read shard \(shard)") else {
-            throw StoreError(.notFound, "read shard \(shard)", at: place, detail: "there is none")
+        let operation = "read shard \(shard)"
+        let key = key(shard)
+        let fetch = { [client, place] (offset: Int, room: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int in
+            guard let count = try client.read(key, at: offset, into: room, operation) else {
+                throw StoreError(.notFound, operation, at: place, detail: "there is none")
+            }
+            return count
+        }
+        let count =
+            source == .medium
+            ? try fetch(offset, buffer) : try ahead.read(shard, at: offset, into: buffer, fetch)
+        guard count == buffer.count else {
+            throw StoreError(
+                .corrupt, operation, at: place,
+                detail: "it ends at byte \(offset + count) or before, expected at least \(offset + buffer.count)")
         }
     }
 
@@ -198,6 +214,7 @@ public final class S3Device: Device {
         var result = try write(staged, key, condition, operation)
         if result == .unsupported { result = try write(staged, key, .always, operation) }
         guard result == .done else { throw exists(operation) }
+        if replacing { ahead.forget(shard) }
     }
 
     private func write(
@@ -245,6 +262,7 @@ public final class S3Device: Device {
     public func remove(_ shard: ShardName) throws(StoreError) {
         let operation = "remove shard \(shard)"
         try lock.requireLease(operation)
+        ahead.forget(shard)
         try client.delete(key(shard), operation)
     }
 
@@ -264,6 +282,9 @@ public final class S3Device: Device {
         }
         return shards.sorted()
     }
+
+    /// Some servers list what was written lately a while later.
+    public var listsEverything: Bool { false }
 
     /// A bucket has no size: what its address says, or 1 TiB, all of it free.
     public func space() throws(StoreError) -> DeviceSpace {

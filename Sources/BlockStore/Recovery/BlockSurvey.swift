@@ -76,6 +76,60 @@ final class BlockSurvey: CommitEvidence {
         }
     }
 
+    /// Looks by name for what the commits found name and the listings lack, on devices whose listings may lack something.
+    ///
+    /// - Complexity: a look-up for each such row on each such device. A whole store costs none.
+    func addUnlisted(above root: BlockNumber, retired: RetiredRecord?) {
+        let unsure = devices.inService.filter { devices.device($0)?.listsEverything == false }
+        guard !unsure.isEmpty else { return }
+        var looked: Set<BlockName> = []
+        // What is found may be a commit, which names others.
+        while true {
+            var found: [(ShardName, DeviceID)] = []
+            let newest = ([retired] + commits.map(\.retired)).compactMap(\.self)
+            for commit in commits.map(\.record) {
+                var blocks = commit.blocks.map { ($0.name, $0.profile) }
+                if let previous = commit.previous, let profile = commit.blocks.last?.profile {
+                    blocks.append((previous, profile))
+                }
+                for (block, profile) in blocks where block.number > root && looked.insert(block).inserted {
+                    if newest.contains(where: { $0.holds(block) }) { continue }
+                    let named = namedRows(of: block)
+                    let lacking = profile.rows.filter { !named.contains($0) }
+                    found += unlisted(lacking.map { ShardName(block, $0) }, of: block, on: unsure)
+                }
+            }
+            if found.isEmpty { return }
+            for (_, shards) in Dictionary(grouping: found, by: { ShardName.Block($0.0) }).sorted(by: { $0.key < $1.key }
+            ) {
+                addAgain(with: shards)
+            }
+        }
+    }
+
+    private func unlisted(
+        _ names: [ShardName], of block: BlockName, on unsure: [DeviceID]
+    ) -> [(ShardName, DeviceID)] {
+        let holders = Set((blocks[block]?.places.values).map { $0.flatMap(\.self) } ?? [])
+        return unsure.filter { !holders.contains($0) }.flatMap { id in
+            names.filter { name in devices.device(id).map { Engine.has($0, name) } ?? false }.map { ($0, id) }
+        }
+    }
+
+    /// Reads a block anew of which more was found.
+    private func addAgain(with shards: [(ShardName, DeviceID)]) {
+        guard let (shard, _) = shards.first else { return }
+        var group = shards
+        for (name, found) in blocks where ShardName.Block(name) == ShardName.Block(shard) {
+            for (row, places) in found.places { group += places.map { (ShardName(name, row), $0) } }
+        }
+        for (other, id) in unreadable where ShardName.Block(other) == ShardName.Block(shard) {
+            group.append((other, id))
+            unreadable[other] = nil
+        }
+        add(group: group.sorted { ($0.0, $0.1) < ($1.0, $1.1) })
+    }
+
     private static func isOfCommits(_ record: IdentifiedRecord) -> Bool {
         switch record.record {
         case .put, .delete, .purge: false

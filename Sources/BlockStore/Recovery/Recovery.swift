@@ -180,6 +180,7 @@ struct Recovery {
                 progress?(Progress(phase: "reading blocks", doneItems: done, totalItems: total))
             }
         }
+        survey.addUnlisted(above: known?.head.block.number ?? .none, retired: known?.retired)
         return survey
     }
 

@@ -32,7 +32,7 @@ enum CommandTable {
                 "bsctl init ~/store --device /mnt/a/bs /mnt/b/bs /mnt/c/bs --profile rs:2+1",
                 "bsctl init ~/store --device /mnt/a/bs,domain=left /mnt/b/bs,domain=right --profile rs:1+1",
                 "bsctl init /tmp/wide --disks 16 --profile lrc:12+2+2",
-                "bsctl init ~/store --device /mnt/a s3://mine/a 's3://b?endpoint=https://nas:8333' --profile rs:2+1",
+                "bsctl init ~/store --device /mnt/a s3://mine/a 's3://shards?endpoint=https://nas:8333' --profile rs:2+1",
             ], run: StoreCommands.initialize),
         Command(
             "put", "store a file, a tree, or what a command prints",

@@ -14,6 +14,13 @@ final class DeviceConformanceTests: XCTestCase {
         try body("directory") { try DirectoryDevice(path: directory.path + "/d") }
         let world = SimulatedWorld(seed: 1, disks: ["d"])
         try body("simulated") { try SimulatedProvider(world).open("d") }
+        if let server = TestNode.real {
+            var homes = 0
+            try body("real node") {
+                homes += 1
+                return try TestNode.provider(home: "home-\(homes)").open(server.address("d"))
+            }
+        }
         guard TestNode.python != nil else { return print("no python3: devices on nodes are passed over") }
         for conditions in ["yes", "refused", "ignored"] {
             let server = try TestNode("server.py", ["--bucket", "tests", "--conditions", conditions])
