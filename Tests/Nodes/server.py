@@ -3,15 +3,18 @@
 was signed, keys and buckets that are not there, conditions that do not hold.
 
 usage: server.py [--port N] [--bucket NAME …] [--conditions yes|ignored|refused] [--skew SECONDS]
+                 [--certificate FILE] [--elsewhere REGION]
 
 Its address is the first line of its output. "age SECONDS" on its input makes everything older; it ends when its input does. The credentials are AKIATEST and "secret/+of=test";
 `--conditions ignored` is a server that knows no conditional writes and does not say so, `refused` one that says so (501).
+`--elsewhere` is one that sends everybody to another region.
 """
 import argparse
 import hashlib
 import hmac
 import itertools
 import re
+import ssl
 import sys
 import threading
 import time
@@ -50,6 +53,7 @@ class State:
         self.uploads = {name: {} for name in arguments.bucket}
         self.conditions = arguments.conditions
         self.skew = arguments.skew
+        self.elsewhere = arguments.elsewhere
         self.numbers = itertools.count(1)
 
 
@@ -73,6 +77,9 @@ class Handler(BaseHTTPRequestHandler):
         if len(body) < length:
             return self.close()
         try:
+            if region := self.server.state.elsewhere:
+                location = f"http://{self.headers['Host']}/followed"
+                raise Refusal(301, "PermanentRedirect", **{"x-amz-bucket-region": region, "Location": location})
             path, _, query = self.path.partition("?")
             self.verify(path, query, body)
             # Empty values count: ?uploads=
@@ -240,12 +247,18 @@ def main():
     parser.add_argument("--bucket", action="append", default=[])
     parser.add_argument("--conditions", choices=("yes", "ignored", "refused"), default="yes")
     parser.add_argument("--skew", type=int, default=0)
+    parser.add_argument("--certificate")
+    parser.add_argument("--elsewhere")
     arguments = parser.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     server.daemon_threads = True
     server.state = State(arguments)
+    if arguments.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(arguments.certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    print(f"{'https' if arguments.certificate else 'http'}://127.0.0.1:{server.server_address[1]}", flush=True)
     for line in sys.stdin:
         # "age SECONDS": everything was written so much earlier.
         seconds = int(line.split()[1])

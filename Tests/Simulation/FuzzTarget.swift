@@ -9,7 +9,7 @@ import Erasure
 /// under libFuzzer. Checksums and digests are made right before parsing, so that what they protect is
 /// reached.
 public enum FuzzTarget: String, CaseIterable, Sendable {
-    case header, contents, manifest, documents, codec, names, store
+    case header, contents, manifest, documents, codec, names, answers, store
 
     /// Returns, or traps where something is wrong.
     public func run(_ bytes: [UInt8]) {
@@ -20,6 +20,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .documents: Self.documents(bytes)
         case .codec: Self.codec(bytes)
         case .names: Self.names(bytes)
+        case .answers: Self.answers(bytes)
         case .store: HostileStore.shared.run(bytes)
         }
     }
@@ -49,6 +50,15 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 "0000000000000001-00000000000000ff.d00", "0000000000000001-00000000000000ff.p00-00-04", "rs:4+2",
                 "lrc:6+2+2",
                 "a/b/c", "00112233445566778899aabbccddeeff",
+            ].map { Array($0.utf8) }
+        case .answers:
+            return [
+                "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>a &lt;b&gt; &#233;</Message></Error>",
+                "<ListBucketResult xmlns='x'><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><Contents><Key>d/a%20b"
+                    + "</Key></Contents><Contents><Key>d/c</Key></Contents><!-- x --></ListBucketResult>",
+                "s3://bucket/a/b%20c?endpoint=https://[::1]:8333&region=r&profile=p&capacity=2TB",
+                "Thu, 26 Nov 2026 07:36:54 GMT", "bytes 0-99/1000",
+                "[default]\naws_access_key_id = A\n[profile x]\nregion=r\n",
             ].map { Array($0.utf8) }
         case .store: return [[0, 0, 16, 0, 1], [1, 1, 200, 1, 255, 3, 0, 9]]
         }
@@ -117,6 +127,34 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 plain.withUnsafeMutableBytes { plain in _ = try? decompress(stored, codec: codec, into: plain) }
             }
         }
+    }
+
+    /// What a node, an address or a file of credentials may say.
+    private static func answers(_ bytes: [UInt8]) {
+        let text = String(decoding: bytes, as: UTF8.self)
+        for status in [200, 206, 301, 404, 503] {
+            let answer = S3Answer(
+                HTTPAnswer(
+                    status: status,
+                    headers: ["content-range": text, "date": text, "last-modified": text, "etag": text],
+                    body: bytes))
+            precondition(status < 300 || answer.error != nil, "an error is one")
+            let error = answer.storeError(S3Call("ask", "GET", nil), at: "x", clock: CalendarTime(seconds: 0))
+            precondition(!error.description.contains("\n") && !error.description.contains("\u{1b}"), "one line")
+            if let page = ListingPage(answer, prefix: "d/", after: "d/") {
+                precondition(page.keys.allSatisfy { $0.hasPrefix("d/") }, "what was asked for")
+            }
+            _ = S3Object(answer)
+            _ = S3Client.tagProblem(answer, [UInt8](repeating: 0, count: 16))
+        }
+        if let range = ContentRange(text) { precondition(!range.bytes.isEmpty) }
+        if let address = try? BucketAddress(text) {
+            precondition((try? BucketAddress(address.description)) == address, "an address comes back")
+        }
+        if let time = CalendarTime(http: text) {
+            precondition(time.text.count == 23 && time.compact.count == 16, "a time")
+        }
+        _ = CredentialSource.section("default", of: bytes)
     }
 
     private static func names(_ bytes: [UInt8]) {

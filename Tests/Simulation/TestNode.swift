@@ -30,10 +30,9 @@ public final class TestNode {
 
     /// - Parameter program: "server.py" or "proxy.py".
     public init(_ program: String, _ arguments: [String]) throws {
-        let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         (bucket, root) = ("tests", "")
         process.executableURL = URL(fileURLWithPath: Self.python ?? "python3")
-        process.arguments = [directory.appendingPathComponent("Nodes/\(program)").path] + arguments
+        process.arguments = [Self.file(program)] + arguments
         process.standardInput = input
         process.standardOutput = output
         try process.run()
@@ -65,6 +64,12 @@ public final class TestNode {
     public func tell(_ rule: String) -> String {
         input.fileHandleForWriting.write(Data("\(rule)\n".utf8))
         return Self.line(output)
+    }
+
+    /// A file of `Tests/Nodes`.
+    public static func file(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Nodes/\(name)").path
     }
 
     public func kill() { Foundation.kill(process.processIdentifier, SIGKILL) }

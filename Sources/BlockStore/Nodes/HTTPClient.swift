@@ -184,7 +184,9 @@ final class HTTPClient: Sendable {
         let general = String(cString: curl_easy_strerror(code))
         let detail = told.isEmpty ? general : told
         switch code {
-        case CURLE_OPERATION_TIMEDOUT: return HTTPFailure(kind: .late, detail: "it did not answer in time (\(detail))")
+        case CURLE_OPERATION_TIMEDOUT:
+            let seconds = deadlines.silenceNanoseconds / 1_000_000_000
+            return HTTPFailure(kind: .late, detail: "it did not answer, or not go on, within \(seconds) s")
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_CRL_BADFILE:
             return HTTPFailure(kind: .untrusted, detail: detail)

@@ -185,6 +185,24 @@ final class NodeTests: XCTestCase {
         XCTAssertTrue(skewed.1.contains("this machine's says 20") && skewed.1.contains("the node's 20"), skewed.1)
     }
 
+    func testACertificateThatExpiredOrIsUnknownIsNotAccepted() throws {
+        let certificate = TestNode.file("expired.pem")
+        let server = try TestNode("server.py", ["--bucket", "tests", "--certificate", certificate])
+        let expired = refusal(server.address("d"), TestNode.provider(certificates: certificate))
+        XCTAssertEqual(expired.0, .io)
+        XCTAssertTrue(expired.1.contains("expired"), expired.1)
+        let unknown = refusal(server.address("d"), TestNode.provider())
+        XCTAssertEqual(unknown.0, .io)
+        XCTAssertTrue(unknown.1.contains("certificate"), unknown.1)
+    }
+
+    func testARedirectIsNotFollowedAndSaysWhereTheBucketIs() throws {
+        let server = try TestNode("server.py", ["--bucket", "tests", "--elsewhere", "eu-south-2"])
+        let moved = refusal(server.address("d"), TestNode.provider())
+        XCTAssertEqual(moved.0, .invalid)
+        XCTAssertTrue(moved.1.contains("region=eu-south-2"), moved.1)
+    }
+
     func testABucketThatHoldsSomethingIsNoNewDevice() throws {
         let server = try TestNode("server.py", ["--bucket", "tests"])
         let device = try TestNode.provider().open(server.address("d"))
