@@ -9,7 +9,7 @@ import XCTest
 final class CrashPointTests: XCTestCase {
     func testWhateverIsCutOffAnywhereKeepsEveryPromise() throws {
         // Every step of all of them: scripts/sim --crash-points
-        for workload in Workload.all { try CrashPoints.run(workload, every: workload.name == "put" ? 1 : 17) }
+        for workload in Workload.all { try CrashPoints.run(workload, every: workload.name == "put" ? 1 : 31) }
     }
 
     func testInitCanBeCutOffAnywhereAndRunAgain() throws {
