@@ -3,13 +3,14 @@
 was signed, keys and buckets that are not there, conditions that do not hold.
 
 usage: server.py [--port N] [--bucket NAME …] [--conditions yes|ignored|refused] [--skew SECONDS]
-                 [--certificate FILE] [--elsewhere REGION]
+                 [--certificate FILE] [--elsewhere REGION] [--digests ignored]
 
 Its address is the first line of its output. "age SECONDS" on its input makes everything older; it ends when its input does. The credentials are AKIATEST and "secret/+of=test";
 `--conditions ignored` is a server that knows no conditional writes and does not say so, `refused` one that says so (501).
-`--elsewhere` is one that sends everybody to another region.
+`--digests ignored` is one that takes other bytes than were signed, as SeaweedFS does, and `--elsewhere` one that sends everybody to another region.
 """
 import argparse
+import base64
 import hashlib
 import hmac
 import itertools
@@ -53,6 +54,7 @@ class State:
         self.uploads = {name: {} for name in arguments.bucket}
         self.conditions = arguments.conditions
         self.skew = arguments.skew
+        self.digests = arguments.digests
         self.elsewhere = arguments.elsewhere
         self.numbers = itertools.count(1)
 
@@ -145,6 +147,10 @@ class Handler(BaseHTTPRequestHandler):
             key = sign(key, part)
         if not hmac.compare_digest(sign(key, text).hex(), signature):
             raise Refusal(403, "SignatureDoesNotMatch")
+        if self.server.state.digests == "ignored":
+            return
+        if "Content-MD5" in self.headers and base64.b64encode(hashlib.md5(body).digest()).decode() != self.headers["Content-MD5"]:
+            raise Refusal(400, "BadDigest")
         if hashlib.sha256(body).hexdigest() != self.headers["x-amz-content-sha256"]:
             raise Refusal(400, "XAmzContentSHA256Mismatch")
 
@@ -249,6 +255,7 @@ def main():
     parser.add_argument("--skew", type=int, default=0)
     parser.add_argument("--certificate")
     parser.add_argument("--elsewhere")
+    parser.add_argument("--digests", choices=("yes", "ignored"), default="yes")
     arguments = parser.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     server.daemon_threads = True

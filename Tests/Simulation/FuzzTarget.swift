@@ -145,7 +145,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                 precondition(page.keys.allSatisfy { $0.hasPrefix("d/") }, "what was asked for")
             }
             _ = S3Object(answer)
-            _ = S3Client.tagProblem(answer, [UInt8](repeating: 0, count: 16))
+            _ = BodyDigest.empty.agrees(with: answer.md5)
         }
         if let range = ContentRange(text) { precondition(!range.bytes.isEmpty) }
         if let address = try? BucketAddress(text) {

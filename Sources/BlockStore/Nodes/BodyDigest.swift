@@ -1,4 +1,5 @@
 import CCrypto
+import FoundationEssentials
 import Glibc
 
 /// What a request's body is known by.
@@ -14,6 +15,17 @@ struct BodyDigest: Sendable, Hashable {
         guard let sha256 = Self.digest(of: pieces, EVP_sha256()) else { fatalError("libcrypto offers no SHA-256") }
         self.sha256 = Self.text(sha256)
         md5 = Self.digest(of: pieces, EVP_md5())
+    }
+
+    /// What a server checks a body by that does not check the digest it is signed with.
+    var headers: [(name: String, value: String)] {
+        md5.map { [(name: "content-md5", value: Data($0).base64EncodedString())] } ?? []
+    }
+
+    /// Whether what a server has is what was sent, as far as it says so.
+    func agrees(with other: String?) -> Bool {
+        guard let md5, let other else { return true }
+        return Self.text(md5) == other
     }
 
     /// HMAC-SHA-256.

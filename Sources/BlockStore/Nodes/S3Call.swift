@@ -68,6 +68,15 @@ struct S3Answer: Sendable {
 
     var entityTag: String? { http.headers["etag"] }
 
+    /// The MD5 digest of an object's bytes, where its entity tag is one.
+    var md5: String? {
+        guard let tag = entityTag?.filter({ $0 != "\"" }), tag.utf8.count == 32,
+            http.headers["x-amz-server-side-encryption"].map({ !$0.hasPrefix("aws:kms") }) ?? true,
+            http.headers["x-amz-server-side-encryption-customer-algorithm"] == nil
+        else { return nil }
+        return tag.lowercased()
+    }
+
     /// The server's clock.
     var date: CalendarTime? { http.headers["date"].flatMap { CalendarTime(http: $0) } }
 

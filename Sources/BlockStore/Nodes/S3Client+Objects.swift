@@ -2,6 +2,9 @@
 struct S3Object: Sendable {
     let byteCount: Int
     let entityTag: String?
+    /// The MD5 digest of its bytes, where the entity tag is one: not of an upload in parts, nor where the server encrypts with a key
+    /// that it manages or was given.
+    let md5: String?
     /// The random number of the write that made it, where this program did.
     let mark: String?
     /// How many seconds ago it was written, by the server's clock alone.
@@ -10,6 +13,7 @@ struct S3Object: Sendable {
     init(_ answer: S3Answer) {
         byteCount = answer.http.headers["content-length"].flatMap { Int($0) } ?? 0
         entityTag = answer.entityTag
+        md5 = answer.md5
         mark = answer.http.headers[S3Client.markHeader]
         let written = answer.http.headers["last-modified"].flatMap { CalendarTime(http: $0) }
         ageSeconds = answer.date.flatMap { date in written.map { date.seconds - $0.seconds } }
@@ -52,8 +56,8 @@ extension S3Client {
 
     func mark() -> String { random128().description }
 
-    /// Writes an object whole. On return it is durable, and the server said that it has the bytes that were sent: by the digest that
-    /// is signed with them, and by its entity tag where that is an MD5 digest.
+    /// Writes an object whole. On return it is durable, and the server said that it has the bytes that were sent: by the digests that
+    /// go with them, which not every server looks at, and by its entity tag where that is an MD5 digest.
     ///
     /// - Parameter mark: the write's own. Where the condition fails because an earlier attempt of the same write succeeded, it
     ///   succeeded.
@@ -62,16 +66,31 @@ extension S3Client {
         _ operation: String, mayBegin: @escaping () throws(StoreError) -> Void = {}
     ) throws(StoreError) -> S3Writing {
         var call = S3Call(operation, "PUT", key)
-        call.headers = condition.headers + [(name: Self.markHeader, value: mark)]
         call.body = pieces
         call.mayBegin = mayBegin
+        call.headers = condition.headers + [(name: Self.markHeader, value: mark)]
+        let digest = BodyDigest(of: pieces)
+        call.headers += digest.headers
         if condition != .always { call.expectedErrors = S3Condition.failed.union(S3Condition.unknown) }
-        let md5 = BodyDigest(of: pieces).md5
-        call.problem = { answer in Self.tagProblem(answer, md5) }
-        let answer = try send(call)
-        guard let error = answer.error else { return .done }
-        if S3Condition.unknown.contains(error) { return .unsupported }
-        return try head(key, operation)?.mark == mark ? .done : .refused
+        for _ in 0..<Limits.nodeAttempts {
+            let answer = try send(call)
+            if let error = answer.error, S3Condition.unknown.contains(error) { return .unsupported }
+            let md5: String?
+            if answer.error == nil {
+                md5 = answer.md5
+            } else {
+                guard let found = try head(key, operation), found.mark == mark else { return .refused }
+                md5 = found.md5
+            }
+            if digest.agrees(with: md5) { return .done }
+            // Written by this very call, and wrong on the way: it stands in nobody's way but its own.
+            call.headers = [(name: Self.markHeader, value: mark)] + digest.headers
+        }
+        // What was there before is gone already, and wrong bytes are known for wrong; a name that is new is taken back.
+        if condition == .isAbsent { try? delete(key, operation) }
+        throw StoreError(
+            .io, operation, at: place, detail: "it has other bytes than were sent, each time",
+            advice: "something on the way changes them; use https")
     }
 
     /// The whole of a small object; nil when there is none.
@@ -166,17 +185,6 @@ extension S3Client {
     }
 
     private func random128() -> Identifier<S3Object> { random.identifier() }
-
-    /// What is wrong with the entity tag of bytes that were written. It is their MD5 digest, unless they are encrypted with a
-    /// key that the server manages or was given, or it does not look like one.
-    static func tagProblem(_ answer: S3Answer, _ md5: [UInt8]?) -> String? {
-        guard let md5, let tag = answer.entityTag?.filter({ $0 != "\"" }), tag.utf8.count == 32 else { return nil }
-        let headers = answer.http.headers
-        guard headers["x-amz-server-side-encryption"].map({ !$0.hasPrefix("aws:kms") }) ?? true,
-            headers["x-amz-server-side-encryption-customer-algorithm"] == nil
-        else { return nil }
-        return tag.lowercased() == BodyDigest.text(md5) ? nil : "it has other bytes than were sent"
-    }
 }
 
 /// "bytes 0-99/1000"

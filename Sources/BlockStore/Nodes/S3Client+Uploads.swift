@@ -21,9 +21,12 @@ extension S3Client {
         var call = S3Call(operation, "PUT", upload.key)
         call.query = [(name: "partNumber", value: "\(number)"), (name: "uploadId", value: upload.id)]
         call.body = pieces
-        let md5 = BodyDigest(of: pieces).md5
+        let digest = BodyDigest(of: pieces)
+        call.headers = digest.headers
+        // A part that is wrong is written again under its number.
         call.problem = { answer in
-            answer.entityTag == nil ? "it does not say what it has" : Self.tagProblem(answer, md5)
+            if answer.entityTag == nil { return "it does not say what it has" }
+            return digest.agrees(with: answer.md5) ? nil : "it has other bytes than were sent"
         }
         guard let tag = try send(call).entityTag else { preconditionFailure("an answer was looked at before") }
         return tag
