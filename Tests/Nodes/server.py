@@ -228,11 +228,14 @@ class Handler(BaseHTTPRequestHandler):
         return 200, b"<CompleteMultipartUploadResult><ETag/></CompleteMultipartUploadResult>"
 
     def list_objects(self):
-        prefix, after = self.query.get("prefix", ""), self.query.get("start-after", "")
+        prefix, after = self.query.get("prefix", ""), self.query.get("continuation-token", self.query.get("start-after", ""))
         most = min(int(self.query.get("max-keys", 1000)), 1000)
         keys = sorted(k for k in self.objects if k.startswith(prefix) and k > after)
         page = "".join(f"<Contents><Key>{urllib.parse.quote(key)}</Key></Contents>" for key in keys[:most])
-        more = "true" if len(keys) > most else "false"
+        more = "false"
+        if len(keys) > most:
+            more = "true"
+            page += f"<NextContinuationToken>{escape(keys[most - 1])}</NextContinuationToken>"
         return 200, (
             '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
             f"<EncodingType>url</EncodingType><IsTruncated>{more}</IsTruncated>{page}</ListBucketResult>").encode()

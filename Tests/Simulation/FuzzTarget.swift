@@ -141,7 +141,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             precondition(status < 300 || answer.error != nil, "an error is one")
             let error = answer.storeError(S3Call("ask", "GET", nil), at: "x", clock: CalendarTime(seconds: 0))
             precondition(!error.description.contains("\n") && !error.description.contains("\u{1b}"), "one line")
-            if let page = ListingPage(answer, prefix: "d/", after: "d/") {
+            if let page = ListingPage(answer, prefix: "d/") {
                 precondition(page.keys.allSatisfy { $0.hasPrefix("d/") }, "what was asked for")
             }
             _ = S3Object(answer)

@@ -176,7 +176,10 @@ struct Opening {
                 .locked, "lock device \(devices.name(id))",
                 detail: device.lockHolder().map { "it is taken by \($0)" }
                     ?? "a process with another home of this store is writing",
-                advice: "try again later")
+                advice: device.lockHolder() == nil
+                    ? "try again later"
+                    : "try again later: where it ended without giving the lock back, that ends by itself within two minutes"
+            )
         }
         return true
     }

@@ -158,29 +158,40 @@ extension S3Client {
         _ = try send(call)
     }
 
-    /// Calls `body` with the keys that begin with `prefix` and come after `first`, in their order, up to a thousand at a time, until
-    /// it returns false. The server's listing may lack what was written lately: nothing is absent because it is not in it.
+    /// Calls `body` with the keys that begin with `prefix` and come after `first`, a page at a time, until it returns false. They come in
+    /// the server's order, which is not everywhere that of their bytes. The listing may lack what was written lately: nothing
+    /// is absent because it is not in it.
     func list(
-        _ prefix: String, after first: String = "", _ operation: String, _ body: ([String]) throws(StoreError) -> Bool
+        _ prefix: String, after first: String = "", pageKeys: Int = 1000, _ operation: String,
+        _ body: ([String]) throws(StoreError) -> Bool
     ) throws(StoreError) {
-        var last = first
+        var token: String?
+        var highest = Array(first.utf8)
         while true {
             var call = S3Call(operation, "GET", nil)
             call.query = [
                 (name: "list-type", value: "2"), (name: "encoding-type", value: "url"),
-                (name: "max-keys", value: "1000"), (name: "prefix", value: prefix),
+                (name: "max-keys", value: "\(pageKeys)"), (name: "prefix", value: prefix),
             ]
-            if !last.isEmpty { call.query.append((name: "start-after", value: last)) }
-            let after = last
-            call.problem = { answer in
-                ListingPage(answer, prefix: prefix, after: after) == nil ? "its listing makes no sense" : nil
+            if let token {
+                call.query.append((name: "continuation-token", value: token))
+            } else if !first.isEmpty {
+                call.query.append((name: "start-after", value: first))
             }
-            guard let page = ListingPage(try send(call), prefix: prefix, after: last) else {
+            call.problem = { answer in ListingPage(answer, prefix: prefix) == nil ? "its listing makes no sense" : nil }
+            guard let page = ListingPage(try send(call), prefix: prefix) else {
                 preconditionFailure("a page was looked at before")
             }
-            if !page.keys.isEmpty, try !body(page.keys) { return }
-            guard page.isTruncated, let end = page.keys.last else { return }
-            last = end
+            let keys = page.keys.filter { Array(first.utf8).lexicographicallyPrecedes(Array($0.utf8)) }
+            if !keys.isEmpty, try !body(keys) { return }
+            guard let next = page.nextToken else { return }
+            // It must come to an end.
+            let last = keys.map { Array($0.utf8) }.max { $0.lexicographicallyPrecedes($1) } ?? []
+            guard highest.lexicographicallyPrecedes(last) else {
+                throw StoreError(.io, operation, at: place, detail: "its listing goes round in circles")
+            }
+            highest = last
+            token = next
         }
     }
 
@@ -205,27 +216,26 @@ struct ContentRange: Sendable, Hashable {
 /// One answer to a listing.
 struct ListingPage: Sendable {
     let keys: [String]
-    let isTruncated: Bool
+    /// What the next page is asked with; nil when there is none.
+    let nextToken: String?
 
-    /// Nil where it is not what was asked for: keys that go up, from behind the last one, all with the prefix.
-    init?(_ answer: S3Answer, prefix: String, after last: String) {
+    /// Nil where it is not what was asked for: keys with the prefix, and a way to go on where there are more.
+    init?(_ answer: S3Answer, prefix: String) {
         guard let root = answer.root, root.name == "ListBucketResult" else { return nil }
         let isEncoded = root.text(of: "EncodingType") == "url"
         var keys: [String] = []
         for entry in root.all("Contents") {
             guard let text = entry.text(of: "Key"),
-                let key = isEncoded ? PercentEncoding.decode(text, plusIsSpace: true) : text
+                let key = isEncoded ? PercentEncoding.decode(text, plusIsSpace: true) : text, key.hasPrefix(prefix)
             else { return nil }
             keys.append(key)
         }
-        isTruncated = root.text(of: "IsTruncated") == "true"
-        if isTruncated, keys.isEmpty { return nil }
-        var before = Array(last.utf8)
-        for key in keys {
-            let bytes = Array(key.utf8)
-            guard key.hasPrefix(prefix), before.lexicographicallyPrecedes(bytes) else { return nil }
-            before = bytes
-        }
         self.keys = keys
+        guard root.text(of: "IsTruncated") == "true" else {
+            nextToken = nil
+            return
+        }
+        guard let token = root.text(of: "NextContinuationToken"), !token.isEmpty, !keys.isEmpty else { return nil }
+        nextToken = token
     }
 }

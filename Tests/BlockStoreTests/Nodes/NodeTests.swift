@@ -155,6 +155,24 @@ final class NodeTests: XCTestCase {
         XCTAssertEqual(code { try elsewhere.remove(shard(1)) }, .notFound)
     }
 
+    func testAListingOfManyPagesIsWholeAndBeginsWhereItShould() throws {
+        let (_, _, direct) = try device()
+        let names = (1...23).map { shard(UInt64($0)) }
+        for name in names { try write(direct, [1], name) }
+        let client = try XCTUnwrap(server).client("d")
+        for (first, expected) in [(0, 23), (7, 16), (23, 0)] {
+            var keys: [String] = []
+            let blocks = client.address.key("blocks/")
+            let start = first == 0 ? "" : "\(blocks)\(names[first - 1].directoryName)/\(names[first - 1].fileName)"
+            try client.list(blocks, after: start, pageKeys: 3, "list") { page in
+                keys += page
+                return true
+            }
+            XCTAssertEqual(
+                keys.map { String($0.suffix(names[0].fileName.count)) }, names.suffix(expected).map(\.fileName))
+        }
+    }
+
     func testUploadsThatWereGivenUpAreRemoved() throws {
         let (device, _, direct) = try device()
         for number: UInt64 in 1...3 {
@@ -299,7 +317,7 @@ final class NodeTests: XCTestCase {
                 let answer = S3Answer(
                     HTTPAnswer(status: status, headers: ["content-range": "bytes -5-9/1"], body: Array(text.utf8)))
                 _ = answer.storeError(S3Call("ask", "GET", nil), at: "x", clock: CalendarTime(seconds: .max))
-                XCTAssertNil(ListingPage(answer, prefix: "", after: ""), text)
+                XCTAssertNil(ListingPage(answer, prefix: "d/"), text)
             }
         }
         for range in ["", "bytes", "bytes 5-4/9", "bytes 0-9223372036854775807/9", "bytes x-y/z", "bytes -1-2/3"] {
