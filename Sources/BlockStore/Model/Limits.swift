@@ -105,7 +105,7 @@ enum Limits {
     static let nodeIdleConnections = 8
     /// Who reads on on a node gets so much at once, from the least to the most; each device keeps so much of it.
     static let leastAheadBytes = 256 << 10
-    static let readAheadBytes = 2 << 20
+    static let readAheadBytes = 4 << 20
     static let keptAheadBytes = 16 << 20
     /// Shards up to so many bytes are kept in memory until they get their names, on each node so many together; longer ones
     /// are uploads in parts of at least 8 MiB.

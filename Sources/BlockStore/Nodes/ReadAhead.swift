@@ -1,8 +1,8 @@
 /// What was read of shards on a node lately, ahead of who reads on.
 ///
 /// A get asks for one chunk after the other, some 64 KiB each, and every request costs a round trip. So whoever reads on from where
-/// somebody stopped gets a longer stretch, twice as long each time up to 2 MiB, and what comes next is there already. What
-/// is read here and there is read exactly. Stretches are kept in memory, 16 MiB together; two who want the same one
+/// somebody stopped gets a longer stretch, twice as long each time up to 4 MiB, and what comes next is there already. What
+/// is read here and there is read exactly. A shard is short: the next one begins as far ahead as the last one ended. Stretches are kept in memory, 16 MiB together; two who want the same one
 /// wait for one request.
 ///
 /// Any thread. What is handed on may be older than what stands there: shards are immutable, and every byte is checked by who reads.
@@ -31,6 +31,8 @@ final class ReadAhead: Sendable {
         var stretches: [Stretch] = []
         /// Where each shard was read last, and how far ahead.
         var ends: [ShardName: (offset: Int, aheadBytes: Int)] = [:]
+        /// How far ahead who reads on in another shard begins: as far as it paid lately.
+        var usualBytes = Limits.leastAheadBytes
     }
 
     private let state = Monitor(State())
@@ -91,12 +93,15 @@ final class ReadAhead: Sendable {
             wanted.lowerBound <= last.offset + last.aheadBytes
         else {
             if state.ends.count >= 256 { state.ends = [:] }
-            state.ends[shard] = (wanted.upperBound, Limits.leastAheadBytes)
+            // Here and there in one shard: it does not pay.
+            if state.ends[shard] != nil { state.usualBytes = max(Limits.leastAheadBytes, state.usualBytes / 2) }
+            state.ends[shard] = (wanted.upperBound, state.usualBytes)
             return (nil, nil)
         }
         let stretch = Stretch(
             shard, wanted.lowerBound..<max(wanted.upperBound, wanted.lowerBound + last.aheadBytes))
-        state.ends[shard] = (stretch.range.upperBound, min(last.aheadBytes * 2, Limits.readAheadBytes))
+        state.usualBytes = min(last.aheadBytes * 2, Limits.readAheadBytes)
+        state.ends[shard] = (stretch.range.upperBound, state.usualBytes)
         state.stretches.append(stretch)
         while state.stretches.reduce(0, { $0 + $1.range.count }) > Limits.keptAheadBytes {
             state.stretches.removeFirst()
