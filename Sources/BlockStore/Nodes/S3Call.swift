@@ -9,6 +9,8 @@ struct S3Call {
     /// Names in small letters.
     var headers: [(name: String, value: String)] = []
     var body: [UnsafeRawBufferPointer] = []
+    /// Of the body, where it is known.
+    var digest: BodyDigest?
     var target: UnsafeMutableRawBufferPointer?
     /// Errors that mean something to the caller: they are answers, not thrown.
     var expectedErrors: Set<String> = []

@@ -71,6 +71,7 @@ extension S3Client {
         call.headers = condition.headers + [(name: Self.markHeader, value: mark)]
         let digest = BodyDigest(of: pieces)
         call.headers += digest.headers
+        call.digest = digest
         if condition != .always { call.expectedErrors = S3Condition.failed.union(S3Condition.unknown) }
         for _ in 0..<Limits.nodeAttempts {
             let answer = try send(call)

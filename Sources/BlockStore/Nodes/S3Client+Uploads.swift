@@ -23,6 +23,7 @@ extension S3Client {
         call.body = pieces
         let digest = BodyDigest(of: pieces)
         call.headers = digest.headers
+        call.digest = digest
         // A part that is wrong is written again under its number.
         call.problem = { answer in
             if answer.entityTag == nil { return "it does not say what it has" }

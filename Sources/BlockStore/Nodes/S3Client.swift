@@ -97,7 +97,7 @@ final class S3Client: Sendable {
         let server = address.server(region: region)
         let path = address.path(of: call.key, region: region)
         let query = call.queryText
-        let digest = call.body.isEmpty ? BodyDigest.empty.sha256 : BodyDigest(of: call.body).sha256
+        let digest = (call.digest ?? (call.body.isEmpty ? .empty : BodyDigest(of: call.body))).sha256
         var request = HTTPRequest(
             method: call.method, url: "\(server)\(path)" + (query.isEmpty ? "" : "?\(query)"), headers: call.headers,
             body: call.body, target: call.target)
