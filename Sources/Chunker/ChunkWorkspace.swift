@@ -5,7 +5,10 @@ import CLZ4
 public final class ChunkWorkspace {
     /// Fetched once per process: looking the algorithm up costs more than hashing a small chunk.
     // Never freed, never changed after it is made; libcrypto allows its use by any thread.
-    nonisolated(unsafe) private static let sha256 = EVP_MD_fetch(nil, "SHA256", nil)
+    nonisolated(unsafe) private static let sha256 = {
+        Cryptography.prepare()
+        return EVP_MD_fetch(nil, "SHA256", nil)
+    }()
 
     /// Chunks below this are stored as they are.
     public static let smallestCompressedBytes = 512

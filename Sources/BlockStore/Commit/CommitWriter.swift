@@ -267,16 +267,22 @@ final class CommitWriter {
         reset()
         if Mutant.isActive(.refusedPutComesBack) { throw reason }
         do throws(StoreError) {
-            try tenure.beginEpoch()
-            _ = try CommitWriter(tenure, minimumShards: nil).commit()
+            try Self.withdraw(tenure)
         } catch {
-            tenure.noteUnknownOutcome()
             throw StoreError(
                 .unknownOutcome, "say whether this was stored",
                 detail: "\(reason); and the commit that would have withdrawn it failed: \(error)",
                 advice: "see bsctl status when the devices are back")
         }
         throw reason
+    }
+
+    /// Commits nothing, in a new epoch, above a commit that was named and not acknowledged.
+    static func withdraw(_ tenure: WriterTenure) throws(StoreError) {
+        tenure.isOutcomeUnknown = true
+        try tenure.beginEpoch()
+        _ = try CommitWriter(tenure, minimumShards: nil).commit()
+        tenure.isOutcomeUnknown = false
     }
 
     private func discard(_ blocks: [BlockStaging]) {

@@ -15,9 +15,9 @@ final class WriterTenure: @unchecked Sendable {
     private var isEpochWritten: Bool
     /// The index could not follow a durable commit: it is caught up when the store is opened again.
     private(set) var indexProblem: StoreError?
-    /// A commit has its name on some devices, was not acknowledged and could not be withdrawn: only recovery can tell what is true
-    /// now, and until it has, nothing may be taken for stored already.
-    private(set) var isOutcomeUnknown = false
+    /// A commit has its name on some devices, was not acknowledged and could not be withdrawn: until it is, nothing may be taken
+    /// for stored already.
+    var isOutcomeUnknown = false
     /// Nothing is written, not even an epoch: what a commit would take is only counted.
     let isDryRun: Bool
 
@@ -34,8 +34,6 @@ final class WriterTenure: @unchecked Sendable {
         self.highestEpoch = max(highestEpoch, state.epoch.counter)
         self.isEpochWritten = isEpochWritten
     }
-
-    func noteUnknownOutcome() { isOutcomeUnknown = true }
 
     func newBlockName() -> BlockName {
         defer { nextBlock = nextBlock.next }

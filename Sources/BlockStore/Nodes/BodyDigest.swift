@@ -1,4 +1,5 @@
 import CCrypto
+import Chunker
 import FoundationEssentials
 import Glibc
 
@@ -33,6 +34,7 @@ struct BodyDigest: Sendable, Hashable {
         var code = [UInt8](repeating: 0, count: 32)
         var length: UInt32 = 0
         let bytes = Array(text.utf8)
+        Cryptography.prepare()
         let result = HMAC(EVP_sha256(), key, Int32(key.count), bytes, bytes.count, &code, &length)
         precondition(result != nil && length == 32, "a code in memory cannot fail")
         return code
@@ -43,6 +45,7 @@ struct BodyDigest: Sendable, Hashable {
     static func text(_ bytes: [UInt8]) -> String { bytes.map { hexadecimal(UInt64($0), digits: 2) }.joined() }
 
     private static func digest(of pieces: [UnsafeRawBufferPointer], _ kind: OpaquePointer?) -> [UInt8]? {
+        Cryptography.prepare()
         guard let context = EVP_MD_CTX_new() else { return nil }
         defer { EVP_MD_CTX_free(context) }
         guard EVP_DigestInit_ex(context, kind, nil) == 1 else { return nil }

@@ -1,4 +1,5 @@
 import CCurl
+import Chunker
 import Glibc
 
 /// One request over HTTP.
@@ -72,7 +73,10 @@ final class HTTPClient: Sendable {
     private let deadlines: HTTPDeadlines
     private let certificates: String?
 
-    private static let isReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    private static let isReady: Bool = {
+        Cryptography.prepare()
+        return curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+    }()
 
     /// - Parameter certificates: a file of certificates to trust in the place of the system's.
     init(deadlines: HTTPDeadlines = HTTPDeadlines(), certificates: String? = nil) {

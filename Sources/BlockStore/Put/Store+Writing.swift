@@ -45,20 +45,26 @@ extension Store {
     func startTenure(
         allowingAbsent: Bool = false, profile: Profile? = nil
     ) throws(StoreError) -> WriterTenure {
-        guard access == .write, recovery != nil else {
+        guard access == .write, let recovery else {
             throw StoreError(.locked, "write", detail: "the store was opened for reading")
         }
-        // What became of the last commit decides recovery, before anything rests on it.
-        if isOpen, session.withLock({ $0.tenure?.isOutcomeUnknown ?? false }) { try reopen() }
-        guard let recovery = self.recovery else { preconditionFailure("who writes has recovered") }
         try requireWritable(allowingAbsent: allowingAbsent, profile: profile)
         let engine = self.engine
-        return session.withLock { session in
+        let tenure = session.withLock { session in
             if let tenure = session.tenure { return tenure }
             let tenure = WriterTenure(engine, recovery)
             session.tenure = tenure
             return tenure
         }
+        if tenure.isOutcomeUnknown {
+            do throws(StoreError) {
+                try CommitWriter.withdraw(tenure)
+            } catch {
+                // What is repaired was acknowledged before, and a new device may be what is missing.
+                if !allowingAbsent { throw error }
+            }
+        }
+        return tenure
     }
 
     /// Throws unless the store may be written to, be it open for that or not.
