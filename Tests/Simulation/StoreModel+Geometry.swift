@@ -69,7 +69,7 @@ extension StoreModel {
             if world.isCrashed { return }
             throw BrokenPromise(description: "there is no status: \(log.last ?? "")")
         }
-        guard status.owedShards == 0 else {
+        guard status.owedShards == 0 || isIndexBehindRepair else {
             throw BrokenPromise(description: "\(status.owedShards) shards are owed after a reshape, however it ended")
         }
     }

@@ -44,6 +44,8 @@ final class StoreModel {
     private(set) var faulty: Set<String> = []
     /// Shards moved while devices were not whole: the only ones of some blocks may stand anywhere now, until all is repaired.
     var isFragile = false
+    /// The index knows less than a repair has done: what that made is told as owed until the next one finds it.
+    var isIndexBehindRepair = false
     private let firstDisks: Int
     let storeID: StoreID
     /// Disks that are no devices of the store: not yet, or not any more.
@@ -78,6 +80,7 @@ final class StoreModel {
         faulty = other.faulty
         (moves, watched, purged, perhapsPurged) = (other.moves, other.watched, other.purged, other.perhapsPurged)
         (outsiders, isFragile) = (other.outsiders, other.isFragile)
+        isIndexBehindRepair = other.isIndexBehindRepair
         firstDisks = other.firstDisks
         storeID = other.storeID
         log = other.log
@@ -525,6 +528,7 @@ final class StoreModel {
         closeStore()
         do throws(StoreError) {
             _ = try Store.rebuildIndex(world.environment, options: Store.Options(lockWaitSeconds: 0))
+            isIndexBehindRepair = false
         } catch {
             note("… failed: \(error)")
         }
@@ -625,6 +629,7 @@ final class StoreModel {
         case 1:
             note("the index is rolled back")
             world.state.index = world.state.home.indexes.first
+            isIndexBehindRepair = true
         default:
             note("the index is damaged")
             if var bytes = world.state.index, !bytes.isEmpty {
@@ -648,6 +653,7 @@ final class StoreModel {
         // Pulled meanwhile, and not needed.
         faulty = world.state.absent.subtracting(outsiders)
         isFragile = false
+        isIndexBehindRepair = false
         return true
     }
 
