@@ -219,7 +219,7 @@ final class StoreModel {
             note("… refused: \(error)")
             // It may appear with fewer shards than it should have, and hide older versions: until it is repaired one more loss is
             // one too many (docs/testing.md, T1).
-            if error.code == .unknownOutcome { isFragile = true }
+            if error.code == .unknownOutcome, !world.isCrashed { isFragile = true }
             // Refused in good order: the previous versions stay, for ever.
             if !world.isCrashed, error.code != .unknownOutcome {
                 for effect in effects { pending[effect.key]?.removeLast() }
