@@ -37,8 +37,7 @@ final class ObjectReader {
     private let chunks: ChunkReader
     /// The last ones, whose jobs have not begun.
     private var planned: [PlannedChunk] = []
-    private var queue: [Event] = []
-    private var head = 0
+    private var queue = Backlog<Event>()
     private var chunksAhead = 0
     private var bytesAhead = 0
     private var report = ReadReport()
@@ -66,9 +65,9 @@ final class ObjectReader {
             } catch {
                 queue.append(.fail(object, error))
             }
-            while queue.count - head > 64 { deliverNext(to: receiver) }
+            while queue.count > 64 { deliverNext(to: receiver) }
         }
-        while head < queue.count { deliverNext(to: receiver) }
+        while !queue.isEmpty { deliverNext(to: receiver) }
         engine.remember(Array(guilty))
         try engine.environment.checkStop("go on reading")
         report.damaged = Set(guilty.map { "shard \($0.row.name) of block \($0.name): \($0.problem)" }).sorted()
@@ -128,13 +127,7 @@ final class ObjectReader {
     }
 
     private func deliverNext(to receiver: any ObjectReceiver) {
-        let event = queue[head]
-        head += 1
-        if head > 1024 {
-            queue.removeFirst(head)
-            head = 0
-        }
-        switch event {
+        switch queue.removeFirst() {
         case .begin(let object):
             current = object
             isFailed = false
@@ -181,8 +174,20 @@ final class ObjectReader {
             guard let current else { return }
             isFailed = true
             report.failedObjects += 1
-            receiver.fail(current, error)
+            receiver.fail(current, cause(of: error, current))
         }
+    }
+
+    /// What has no version in the index any more was purged and collected while it was to be read: nothing is lost or damaged.
+    private func cause(of error: StoreError, _ object: ObjectVersion) -> StoreError {
+        guard error.code == .indexDamaged || error.code == .lost else { return error }
+        do throws(StoreError) {
+            if try engine.index.version(of: object.key, object.identity) != nil { return error }
+        } catch {
+            return error
+        }
+        return StoreError(
+            .notFound, "read \(object.key)", detail: "version \(object.identity) was purged and collected meanwhile")
     }
 }
 

@@ -41,8 +41,7 @@ final class VersionCarrier {
     private let chunks: ChunkReader
     private let session: WriteSession
     private let progress: (UInt64) -> Void
-    private var steps: [Step] = []
-    private var head = 0
+    private var steps = Backlog<Step>()
     /// By digest, those that some step still needs.
     private var planned: [Digest: PlannedChunk] = [:]
     /// Of these, those that are not looked up yet, and how long they are together.
@@ -82,11 +81,11 @@ final class VersionCarrier {
                 guard let version = try source.index.version(of: lacking.key, lacking.identity) else { continue }
                 try plan(version)
             }
-            while head < steps.count { try takeStep() }
+            while !steps.isEmpty { try takeStep() }
             try land()
         } catch {
             // Nobody reads from the source any more when this returns: it may be closed.
-            for case .chunk(let chunk) in steps[head...] {
+            for case .chunk(let chunk) in steps.waiting {
                 if case .reading(let job) = chunk.state { _ = job.outcome() }
             }
             throw error
@@ -221,17 +220,11 @@ final class VersionCarrier {
     // Taking the steps.
 
     private func takeStepsWhileMany() throws(StoreError) {
-        while !missing.isEmpty || steps.count - head > Limits.syncStepsAhead { try takeStep() }
+        while !missing.isEmpty || steps.count > Limits.syncStepsAhead { try takeStep() }
     }
 
     private func takeStep() throws(StoreError) {
-        let step = steps[head]
-        head += 1
-        if head > 4096 {
-            steps.removeFirst(head)
-            head = 0
-        }
-        switch step {
+        switch steps.removeFirst() {
         case .begin(let version):
             try session.requireUsable()
             if let last = arrived.last, last.identity.commit != version.identity.commit { try land() }

@@ -91,12 +91,7 @@ enum GetCommands {
             for failure in report.failures {
                 Terminal.error("", failure.key, ": \(Complaint(failure.error).head)")
             }
-            let partial =
-                report.failures.isEmpty
-                ? nil
-                : Complaint(
-                    report.failures.contains { $0.error.code == .lost } ? ErrorKind(.lost) : .partial,
-                    "\(Count.text(report.failures.count, "object")) could not be restored; the others are")
+            let partial = Complaint.partial(report.failures.map(\.error), "object", "restored")
             if let partial { Terminal.error(partial) }
             warn(report.read)
             let seconds = progress.line.seconds

@@ -50,12 +50,7 @@ enum SyncCommands {
             Terminal.error(
                 "", failure.key, ", version \(failure.identity): \(Complaint(failure.error).head)")
         }
-        let partial =
-            report.failures.isEmpty
-            ? nil
-            : Complaint(
-                report.failures.contains { $0.error.code == .lost } ? ErrorKind(.lost) : .partial,
-                "\(Count.text(report.failures.count, "version")) could not be copied; the others are")
+        let partial = Complaint.partial(report.failures.map(\.error), "version", "copied")
         if let partial { Terminal.error(partial) }
         GetCommands.warn(report.read, home: home)
         let isDryRun = invocation.has(Options.dryRun)

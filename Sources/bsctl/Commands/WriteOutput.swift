@@ -9,10 +9,7 @@ enum WriteOutput {
             Terminal.warning("\(String(decoding: skip.path, as: UTF8.self)): \(skip.reason): left out")
         }
         for failure in tree.failures { Terminal.error(partOf: Complaint(failure.error)) }
-        let partial =
-            tree.failures.isEmpty
-            ? nil
-            : Complaint(.partial, "\(Count.text(tree.failures.count, "file")) could not be stored; the others are")
+        let partial = Complaint.partial(tree.failures.map(\.error), "file", "stored")
         if let partial { Terminal.error(partial) }
         if tree.deletionWithheld {
             Terminal.warning("--delete deletes nothing, because some files could not be read")

@@ -131,6 +131,14 @@ struct Complaint {
         }
     }
 
+    /// That some of many failed; nil when none did. `what` is what one of them is called, `fate` what could not be done.
+    static func partial(_ failures: [StoreError], _ what: String, _ fate: String) -> Complaint? {
+        guard !failures.isEmpty else { return nil }
+        return Complaint(
+            failures.contains { $0.code == .lost } ? ErrorKind(.lost) : .partial,
+            "\(Count.text(failures.count, what)) could not be \(fate); the others are")
+    }
+
     init(_ ending: Ending) { self.init(.interrupted, "interrupted: \(ending.kept)", next: ending.next) }
 
     init(_ kind: ErrorKind, _ what: String, risk: String? = nil, next: String? = nil) {

@@ -198,6 +198,21 @@ final class CollectTests: XCTestCase {
         try other.engine.index.check()
     }
 
+    func testAVersionThatIsPurgedAndCollectedBeforeItIsReadIsNotFound() throws {
+        let (_, store) = try makeStore()
+        // One with its manifest beside the record, and one with nodes.
+        for (number, byteCount) in [20_000, 3_000_000].enumerated() {
+            try put(store, "k", SeededRandom.bytes(byteCount, seed: UInt64(number) + 90))
+            let version = try store.newestVersion(of: Key("k"))
+            try purgeAll(store, "k")
+            _ = try store.collect(CollectOptions(isFull: true))
+            XCTAssertThrowsError(try store.read(version, into: MemorySink())) {
+                XCTAssertEqual(($0 as? StoreError)?.code, .notFound, "\($0)")
+            }
+        }
+        store.close()
+    }
+
     func testADeviceThatWasAwayBringsNothingBackAndIsCleaned() throws {
         let (directory, store) = try makeStore()
         try put(store, "a", content(1))
