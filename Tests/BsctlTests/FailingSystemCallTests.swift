@@ -14,6 +14,10 @@ final class FailingSystemCallTests: CommandTest {
                 + " --workload status --workload init")
     }
 
+    func testAnInterruptedCallOfAPutIsMadeAgain() throws {
+        try runTool("--workload put-new --scope device --failure eintr-once")
+    }
+
     func testAFileWhoseCloseFailsDoesNotStay() throws {
         try runTool("--workload get --scope output --failure eintr-sync")
     }

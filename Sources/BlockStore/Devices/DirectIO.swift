@@ -70,7 +70,7 @@ enum DirectIO {
         }
         let written = pwritev(file.number, vector, Int32(vector.count), 0)
         if written < 0, errno != EINVAL, errno != EINTR { throw SystemError(errno) }
-        if written > byteCount, ftruncate(file.number, off_t(byteCount)) != 0 { throw SystemError(errno) }
+        if written > byteCount { try Files.setByteCount(byteCount, of: file) }
         return written == end
     }
 

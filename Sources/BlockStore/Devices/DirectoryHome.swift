@@ -62,7 +62,7 @@ public final class DirectoryHome: Home {
         }
         // For people only: the lock is the kernel's and ends with the process.
         let text = Array("\(command) (process \(getpid()))\n".utf8)
-        if ftruncate(file.number, 0) == 0 {
+        if (try? Files.setByteCount(0, of: file)) != nil {
             try? text.withBytes { raw throws(SystemError) in try Files.write([raw], to: file.number) }
         }
         lock.withLock { $0 = file }
@@ -75,7 +75,7 @@ public final class DirectoryHome: Home {
         lock.withLock { file in
             if let file {
                 // Nobody holds it: nobody's name stands in it.
-                _ = ftruncate(file.number, 0)
+                try? Files.setByteCount(0, of: file)
                 Files.unlock(file)
             }
             file = nil

@@ -96,6 +96,13 @@ enum Files {
         }
     }
 
+    /// Cuts the file off at `byteCount` bytes, or fills it with zeros up to there.
+    static func setByteCount(_ byteCount: Int, of file: FileDescriptor) throws(SystemError) {
+        while ftruncate(file.number, off_t(byteCount)) != 0 {
+            if errno != EINTR { throw SystemError(errno) }
+        }
+    }
+
     /// Starts writing what is dirty to the medium, without waiting.
     static func startWriteback(_ file: FileDescriptor) {
         _ = sync_file_range(file.number, 0, 0, UInt32(BS_SYNC_FILE_RANGE_WRITE))

@@ -16,7 +16,7 @@ enum ReserveFile {
         do throws(SystemError) {
             let file = try Files.open(path, in: directory, O_RDWR | O_CREAT, mode: 0o600)
             try Files.reserve(byteCount, in: file)
-            guard ftruncate(file.number, off_t(byteCount)) == 0 else { throw SystemError(errno) }
+            try Files.setByteCount(byteCount, of: file)
             // A file system that cannot reserve would only pretend.
             guard try Int(Files.status(of: file).st_blocks) * 512 >= byteCount else { throw SystemError(EOPNOTSUPP) }
         } catch {
