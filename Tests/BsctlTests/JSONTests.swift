@@ -51,6 +51,7 @@ final class JSONTests: CommandTest {
             ("benchmark", "bench rebuild --size 1MiB"), ("benchmark", "bench chunk --size 1MiB"),
             ("benchmark", "bench digest --size 1MiB"), ("benchmark", "bench compress --size 1MiB"),
             ("storeBenchmark", "bench store --size 1MiB --rounds 1"), ("drill", "drill --losses 1"),
+            ("rehearsal", "simulate node-loss --count 2 --seed 1"),
             ("manual", "manual man"), ("error", "nonsense"),
             ("error", "get zz"), ("error", "put absent"),
             ("simulate", "simulate disk-loss --count 4 --force --seed 2"), ("status", "status"), ("repair", "repair"),

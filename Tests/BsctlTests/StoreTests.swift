@@ -158,6 +158,19 @@ final class StoreTests: CommandTest {
         expect(4, "status")
     }
 
+    func testPlayingThatDevicesAreSilentReadsFromTheOthersAndChangesNothing() {
+        makeStore()
+        put(Self.bytes(300_000, seed: 5), as: "k")
+        let survived = expect(0, "simulate node-loss disk-1 disk-4")
+        XCTAssertTrue(survived.text.contains("disk-1 and disk-4") && survived.text.contains("all right"), survived.text)
+        let lost = expect(4, "simulate node-loss --count 3 --seed 1 --all")
+        XCTAssertTrue(lost.complaints.contains("k: "), lost.complaints)
+        expect(0, "status")
+        expect(0, "scrub")
+        expect(2, "simulate node-loss")
+        expect(3, "simulate node-loss disk-7")
+    }
+
     func testSimulationsRepeatFromTheirSeed() {
         makeStore()
         put(Self.bytes(200_000, seed: 6), as: "k")

@@ -18,6 +18,7 @@ meet FAULT. "clear" forgets all rules, "count" answers with the number of reques
   twice     the server gets the request twice; the second answer is the one that is told
   stall     nothing is ever said
   delay     half a second passes
+  linger    five seconds pass
   stale     a listing that lacks its last key
 """
 import argparse
@@ -109,8 +110,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if fault == "stall":
             time.sleep(3600)
-        if fault == "delay":
-            time.sleep(0.5)
+        if fault in ("delay", "linger"):
+            time.sleep(0.5 if fault == "delay" else 5)
         if fault == "error":
             return self.say(500, "InternalError")
         if fault == "slow-down":

@@ -28,7 +28,8 @@ public enum CrashPoints {
     @discardableResult
     public static func run(_ workload: Workload, every stride: Int = 1, isThorough: Bool = false) throws -> Count {
         let base = try StoreModel(
-            seed: 1, devices: 5, profile: "rs:2+2", largestShardBytes: workload.largestShardBytes)
+            seed: 1, devices: 5, profile: "rs:2+2", largestShardBytes: workload.largestShardBytes,
+            nodes: workload.nodes)
         try workload.prepare(base)
         try base.check()
         let whole = try base.fork(seed: 2)

@@ -60,7 +60,7 @@ public struct RandomLife: Sendable {
             wheel + moving.flatMap { Array(repeating: $0, count: 5) } + Array(repeating: .collect, count: 3)
 
         /// What kind of life it is, from the last digit of the seed: those of 3 and 6 copy, move, restore, purge and compare as
-        /// well; those of 1, 5 and a third of those of 9 (local parities) collect too; those of 7 prune, have several profiles
+        /// well; those of 1, 5 and a third of those of 9 (local parities) collect too; those of 4 have nodes, and a third of them collect, another third add, drain and remove devices; those of 7 prune, have several profiles
         /// and change them; in those of 8 devices are added, drained and removed; those of 2, and another third of those of 9, hold
         /// objects whose shards have several cells and are damaged in places, scrub by age and repair at a rate.
         static func wheel(of seed: UInt64) -> [Action] {
@@ -69,6 +69,8 @@ public struct RandomLife: Sendable {
             case 3, 6: widerWheel
             case 7: wheelOfYears
             case 8: movingWheel
+            case 4 where seed % 30 == 14: collecting
+            case 4 where seed % 30 == 24: movingWheel
             case 9 where seed % 30 == 19: collecting
             case 2: tendingWheel
             case 9 where seed % 30 == 29: tendingWheel
@@ -122,10 +124,18 @@ public struct RandomLife: Sendable {
     /// What happened, in words.
     public func story() throws -> [String] { try lived().log }
 
+    /// In every tenth life half of the devices are nodes.
+    private var nodes: Set<String> {
+        guard seed % 10 == 4 else { return [] }
+        let random = SeededRandom(seed ^ 0x6e6f_6465)
+        return Set((1...40).map { "disk-\($0)" }.filter { _ in random.next() % 2 == 0 })
+    }
+
     private func lived() throws -> StoreModel {
         // Every tenth life has small blocks: what it puts fills several.
         let model = try StoreModel(
-            seed: seed, devices: devices, profile: profile, largestShardBytes: seed % 10 == 1 ? 16 << 10 : nil)
+            seed: seed, devices: devices, profile: profile, largestShardBytes: seed % 10 == 1 ? 16 << 10 : nil,
+            nodes: nodes)
         do {
             try model.live(steps)
             return model

@@ -49,6 +49,10 @@ final class SimulatedWorld: @unchecked Sendable {
         var homeName = "home"
         /// Blocks are no larger than this a shard; nil for the usual.
         var largestShardBytes: Int?
+        /// Those of the disks' places that are nodes (`SimulatedNode`).
+        var nodes: Set<String> = []
+        /// What nodes were asked to write and nobody waits for any more.
+        var underWay: [LateWrite] = []
 
         var home: HomeState {
             get { homes[homeName] ?? HomeState() }
@@ -73,6 +77,7 @@ final class SimulatedWorld: @unchecked Sendable {
     var crashAtStep: Int?
     var failAtCall: (call: Int, failure: Failure)?
     var faults: [String: Fault] = [:]
+    var nodeFaults: [String: NodeFault] = [:]
     /// The faults are there from this call on.
     var faultsFromCall = 0
     /// A disk that is pulled at that call.
@@ -85,7 +90,7 @@ final class SimulatedWorld: @unchecked Sendable {
     var remembersFiles = false
     fileprivate var knownFiles: KnownFiles?
     private(set) var isCrashed = false
-    fileprivate var lockedDisks: Set<String> = []
+    var lockedDisks: Set<String> = []
     fileprivate var lockedHomes: Set<String> = []
     fileprivate var ticks: UInt64 = 0
     /// What somebody else does while the process sleeps for the next time.
@@ -155,6 +160,7 @@ final class SimulatedWorld: @unchecked Sendable {
         crashAtStep = nil
         failAtCall = nil
         faults = [:]
+        nodeFaults = [:]
         faultsFromCall = 0
         vanishAtCall = nil
     }
@@ -179,6 +185,8 @@ final class SimulatedWorld: @unchecked Sendable {
             crash(&disk)
             state.disks[name] = disk
         }
+        // The nodes went on meanwhile.
+        land { random.next() % 2 == 0 }
         for name in state.homes.keys.sorted() {
             guard var home = state.homes[name] else { continue }
             crash(&home.files)
@@ -212,6 +220,7 @@ final class SimulatedWorld: @unchecked Sendable {
 
     func endFaults() {
         faults = [:]
+        nodeFaults = [:]
         vanishAtCall = nil
     }
 
@@ -367,8 +376,10 @@ final class SimulatedProvider: DeviceProvider {
         guard world.state.disks[hint] != nil, !world.state.absent.contains(hint) else {
             throw StoreError(.notFound, "open the device", at: hint, detail: "no such device")
         }
-        return SimulatedDevice(world, hint)
+        return world.state.nodes.contains(hint) ? SimulatedNode(world, hint) : SimulatedDevice(world, hint)
     }
+
+    func isRemote(_ hint: String) -> Bool { world.state.nodes.contains(hint) }
 
     func prepare(
         _ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool
@@ -377,7 +388,7 @@ final class SimulatedProvider: DeviceProvider {
         if creating, world.state.disks[hint] == nil { world.state.disks[hint] = SimulatedDisk() }
         let device = try open(hint)
         let disk = world.state.disks[hint] ?? SimulatedDisk()
-        let isEmpty = disk.names(in: "").allSatisfy { ["tmp", "blocks"].contains($0) }
+        let isEmpty = disk.names(in: "").allSatisfy { ["tmp", "blocks", "uploads"].contains($0) }
         if isEmpty, try device.shards(from: .none).isEmpty { return device }
         if let document = disk.content(DocumentName.device.rawValue),
             isLeftover(document, try !device.shards(from: .none).isEmpty)

@@ -54,12 +54,16 @@ final class StoreModel {
     static let chunkBytes = 4096
 
     /// - Parameter largestShardBytes: so that what is put fills several blocks; nil for the usual.
-    init(seed: UInt64, devices: Int, profile text: String, largestShardBytes: Int? = nil) throws {
+    /// - Parameter nodes: which places are nodes.
+    init(
+        seed: UInt64, devices: Int, profile text: String, largestShardBytes: Int? = nil, nodes: Set<String> = []
+    ) throws {
         let profile = try Profile(text)
         profiles = [profile]
         firstDisks = devices
         world = SimulatedWorld(seed: seed, disks: (1...devices).map { "disk-\($0)" })
         world.state.largestShardBytes = largestShardBytes
+        world.state.nodes = nodes
         storeID = try Store.create(
             world.environment, devices: (1...devices).map { NewDevice(path: "disk-\($0)") }, profile: profile,
             averageChunkBytes: Self.chunkBytes
@@ -188,6 +192,7 @@ final class StoreModel {
     }
 
     /// - Parameter isHeard: whether everybody who waited was told so before the power went.
+    @discardableResult
     func perform(
         _ changes: [Change], isHeard: () -> Bool = { false }, _ body: () throws(StoreError) -> WriteReport
     ) throws -> Bool {
@@ -292,6 +297,17 @@ final class StoreModel {
             }
             world.faults[disk] = fault
         }
+        for node in world.state.nodes.intersection(all).sorted() where random.next() % 2 == 0 {
+            let fault = random.pick(SimulatedWorld.NodeFault.allCases)
+            switch fault {
+            // What is written late may be a document that is older than the one that stands there by then.
+            case .late, .garbled, .silent, .stale:
+                guard mayReadsFail, mayHit(node), !world.faults.values.contains(.forgetful) else { continue }
+                faulty.insert(node)
+            case .unheard, .lingering: break
+            }
+            world.nodeFaults[node] = fault
+        }
         world.faultsFromCall = world.calls + Int(random.next() % 80)
         let pulled = random.pick(all.sorted())
         // A degraded put survives a disk that forgets or one that is pulled afterwards, not both.
@@ -301,6 +317,7 @@ final class StoreModel {
         }
         note(
             "faults from call \(world.faultsFromCall): \(world.faults.sorted { $0.key < $1.key })"
+                + (world.nodeFaults.isEmpty ? "" : ", nodes: \(world.nodeFaults.sorted { $0.key < $1.key })")
                 + (world.vanishAtCall.map { ", \($0.disk) is pulled at call \($0.call)" } ?? ""))
     }
 
@@ -565,17 +582,13 @@ final class StoreModel {
 
     func rollBack(_ disk: String, to old: SimulatedWorld.State) {
         // What stood there then may stand elsewhere by now: that would be a copy.
-        let elsewhere = world.state.disks.filter { $0.key != disk }.compactMap { Self.identity($0.value) }
-        guard let past = old.disks[disk], let id = Self.identity(past), !elsewhere.contains(id) else { return }
+        let elsewhere = world.state.disks.filter { $0.key != disk }.compactMap(\.value.deviceID)
+        guard let past = old.disks[disk], let id = past.deviceID, !elsewhere.contains(id) else { return }
         note("\(disk) is rolled back")
         closeStore()
         world.state.absent.remove(disk)
         world.state.disks[disk] = old.disks[disk]
         faulty.insert(disk)
-    }
-
-    private static func identity(_ disk: SimulatedDisk) -> DeviceID? {
-        disk.content(DocumentName.device.rawValue).flatMap { try? DeviceDocument.parse($0, at: "") }.map(\.deviceID)
     }
 
     func rot(_ disk: String, atLeastBytes least: Int = 1) {

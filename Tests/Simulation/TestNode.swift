@@ -103,10 +103,10 @@ extension TestNode {
             clock: clock)
     }
 
-    /// Finds nodes with the credentials of tests, and waits for them a second at most.
+    /// Finds nodes with the credentials of tests, and waits for them a second at most unless something else is said.
     static func provider(
         home: String = "home", accessKey: String = TestNode.accessKey, secretKey: String = TestNode.secretKey,
-        certificates: String? = nil
+        certificates: String? = nil, silenceSeconds: UInt64 = 1
     ) -> PlaceProvider {
         var variables = ["AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey]
         variables["AWS_CA_BUNDLE"] = certificates
@@ -115,7 +115,8 @@ extension TestNode {
         return PlaceProvider(
             owner: LockOwner(home: home, name: "a test in \(home)"),
             credentials: CredentialSource(variable: { values[$0] }, contents: { _ in nil }),
-            deadlines: HTTPDeadlines(connectNanoseconds: second, silenceNanoseconds: second), clock: MovedClock())
+            deadlines: HTTPDeadlines(connectNanoseconds: second, silenceNanoseconds: silenceSeconds * second),
+            clock: MovedClock())
     }
 }
 

@@ -7,13 +7,15 @@ public struct Workload: Sendable {
     public let name: String
     /// Small blocks, so that what is put fills several; nil for the usual.
     var largestShardBytes: Int?
+    /// Which devices are nodes.
+    var nodes: Set<String> = []
     /// What was before: not cut off.
     var prepare: @Sendable (StoreModel) throws -> Void = { _ in }
     let run: @Sendable (StoreModel) throws -> Void
     /// What people do after the power cut.
     var afterwards: @Sendable (StoreModel) throws -> Void = { _ in }
 
-    public static let all = general + moving + syncing
+    public static let all = general + moving + syncing + overNodes
 
     static let general: [Workload] = [
         Workload(name: "put", run: { try $0.write([.put(key("a"), bytes(30_000, seed: 1))]) }),

@@ -51,16 +51,10 @@ final class WriterTenure: @unchecked Sendable {
         let counter = Mutant.isActive(.epochNotWritten) ? max(1, highestEpoch) : highestEpoch + 1
         let epoch = Epoch(counter: counter, writer: engine.environment.random.identifier())
         let document = EpochDocument(epoch: epoch).encode()
-        var written = 0
-        for id in engine.devices.inService {
-            guard let device = engine.devices.device(id) else { continue }
-            do throws(StoreError) {
-                if !Mutant.isActive(.epochNotWritten) { try device.writeDocument(.epoch, document) }
-                written += 1
-            } catch {
-                engine.devices.fail(id, error)
-            }
+        let answers = engine.devices.ask { _, device throws(StoreError) in
+            if !Mutant.isActive(.epochNotWritten) { try device.writeDocument(.epoch, document) }
         }
+        let written = answers.count { if case .success = $0.answer { true } else { false } }
         guard written > 0 else {
             throw StoreError(.tooFewDevices, "begin to write", detail: "no device took the new epoch")
         }

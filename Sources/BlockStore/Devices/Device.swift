@@ -66,6 +66,29 @@ public enum ReadSource: Sendable {
     case medium
 }
 
+/// A part of a shard that is going to be read.
+public struct ExpectedRead: Sendable, Hashable {
+    public let shard: ShardName
+    public let range: Range<Int>
+
+    public init(shard: ShardName, range: Range<Int>) {
+        self.shard = shard
+        self.range = range
+    }
+}
+
+/// How a device far away answered since this process knows it.
+public struct AnswerTimes: Sendable, Hashable {
+    /// Requests that were sent, and those of them that no good answer came to.
+    public var requests = 0
+    public var failures = 0
+    /// How long answers to short requests took lately: the middle one, and what 95 of 100 do not exceed. Nil before there are some.
+    public var medianNanoseconds: UInt64?
+    public var tailNanoseconds: UInt64?
+    /// The same of reads ahead, which are longer.
+    public var readTailNanoseconds: UInt64?
+}
+
 public struct DeviceSpace: Sendable, Hashable {
     public let totalBytes: UInt64
     /// What this process may still write.
@@ -122,6 +145,24 @@ public protocol Device: AnyObject, Sendable {
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
     ) throws(StoreError)
 
+    /// Whether there is a long way to it, so that every read costs a round trip.
+    var isRemote: Bool { get }
+
+    /// What reading a byte from it costs beside what it costs elsewhere; 0 for nothing. Reads that cost less are preferred.
+    var readCost: Double { get }
+
+    /// Says what is going to be read soon, in this order. Who has a long way to it fetches it ahead.
+    func expect(_ reads: [ExpectedRead])
+
+    /// Waits until `range` of `shard` would be read at once. False when an answer has not come for so long.
+    func isAtHand(_ shard: ShardName, _ range: Range<Int>, patience nanoseconds: UInt64) -> Bool
+
+    /// Whether an answer has not come for so long.
+    func isLate(patience nanoseconds: UInt64) -> Bool
+
+    /// How it answered; nil where nobody waits for it.
+    var answerTimes: AnswerTimes? { get }
+
     /// Writes the concatenation of `pieces` under a new temporary name. Not durable, not visible.
     /// When it throws, no temporary is left behind.
     func stage(_ pieces: [UnsafeRawBufferPointer], as shard: ShardName) throws(StoreError) -> StagedShard
@@ -160,8 +201,14 @@ public protocol Device: AnyObject, Sendable {
     func setReserve(_ byteCount: Int) throws(StoreError)
 }
 
-/// A device whose room is not ours to keep, whose lock says nothing, that is always asked and lists all it has.
+/// A device near by, whose room is not ours to keep, whose lock says nothing, that is always asked and lists all it has.
 extension Device {
+    public var isRemote: Bool { false }
+    public var readCost: Double { 0 }
+    public func expect(_ reads: [ExpectedRead]) {}
+    public func isAtHand(_ shard: ShardName, _ range: Range<Int>, patience nanoseconds: UInt64) -> Bool { true }
+    public func isLate(patience nanoseconds: UInt64) -> Bool { false }
+    public var answerTimes: AnswerTimes? { nil }
     public var isSetAside: Bool { false }
     public var listsEverything: Bool { true }
     public func lockHolder() -> String? { nil }
@@ -175,8 +222,15 @@ public protocol DeviceProvider: Sendable {
     /// there, `.io` when it cannot be looked at.
     func open(_ hint: String) throws(StoreError) -> any Device
 
+    /// Whether the place at `hint` is far away.
+    func isRemote(_ hint: String) -> Bool
+
     /// A place fit for a new device: created when absent (where `creating`), refused with `.invalid`
     /// or `.exists` when it is not an empty directory, or is a mount point with nothing mounted.
     /// A device that `isLeftover` accepts, given its `device.json` and whether it has shards, counts as empty.
     func prepare(_ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool) throws(StoreError) -> any Device
+}
+
+extension DeviceProvider {
+    public func isRemote(_ hint: String) -> Bool { false }
 }

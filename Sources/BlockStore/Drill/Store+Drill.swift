@@ -158,7 +158,9 @@ struct Drill {
     }
 
     mutating func run(_ report: inout DrillReport) throws(StoreError) {
-        sample = try withStore(.read) { store throws(StoreError) in try chooseSample(store) }
+        sample = try withStore(.read) { store throws(StoreError) in
+            try store.sample(of: options.sampleCount, random: random)
+        }
         try rot(&report)
         try lose(&report)
     }
@@ -175,27 +177,12 @@ struct Drill {
         return try body(store)
     }
 
-    /// Objects at random, all as likely; in key order.
-    private func chooseSample(_ store: Store) throws(StoreError) -> [ObjectVersion] {
-        var chosen: [ObjectVersion] = []
-        var seen: UInt64 = 0
-        try store.forEachObject(under: []) { object throws(StoreError) in
-            seen += 1
-            guard let count = options.sampleCount, chosen.count >= count else { return chosen.append(object) }
-            let place = random.next() % seen
-            if place < UInt64(count) { chosen[Int(place)] = object }
-        }
-        return chosen.sorted { $0.key < $1.key }
-    }
-
     private func read(_ what: String) throws(StoreError) -> DrillReport.Reading {
         progress?(Progress(phase: what))
         return try withStore(.read) { store throws(StoreError) in
-            let receiver = VerifyingReceiver()
-            let read = try store.read(sample, into: receiver)
+            let reading = try DrillReport.Reading(of: sample, through: store.engine)
             try environment.checkStop("hold a drill")
-            return DrillReport.Reading(
-                objects: read.objects, bytes: read.bytes, rebuiltBytes: read.rebuiltBytes, failures: receiver.failures)
+            return reading
         }
     }
 
@@ -292,6 +279,31 @@ struct Drill {
         let free = plan.devices.compactMap { $0.space?.freeBytes }.min() ?? 0
         guard needed > free / 2 else { return nil }
         return "\(needed) bytes would be made again, and only \(free) are free"
+    }
+}
+
+extension Store {
+    /// So many objects at random, all as likely, or all; in key order.
+    func sample(of count: Int?, random: any RandomSource) throws(StoreError) -> [ObjectVersion] {
+        var chosen: [ObjectVersion] = []
+        var seen: UInt64 = 0
+        try forEachObject(under: []) { object throws(StoreError) in
+            seen += 1
+            guard let count, chosen.count >= count else { return chosen.append(object) }
+            let place = random.next() % seen
+            if place < UInt64(count) { chosen[Int(place)] = object }
+        }
+        return chosen.sorted { $0.key < $1.key }
+    }
+}
+
+extension DrillReport.Reading {
+    /// Reads and verifies `objects`.
+    init(of objects: [ObjectVersion], through engine: Engine) throws(StoreError) {
+        let receiver = VerifyingReceiver()
+        let read = try ObjectReader(engine).read(objects, range: nil, into: receiver)
+        self.init(
+            objects: read.objects, bytes: read.bytes, rebuiltBytes: read.rebuiltBytes, failures: receiver.failures)
     }
 }
 

@@ -42,9 +42,17 @@ final class DeviceSet: Sendable {
     private let problems = Monitor<[DeviceID: StoreError]>([:])
     /// In the order of the configuration, without the removed ones.
     let order: [DeviceID]
+    /// Whether some device is far away, and whether reading costs more on some than on others.
+    let hasRemote: Bool
+    let hasDifferentCosts: Bool
+    private let executor: any Executor
 
-    init(_ members: [Member]) {
+    /// - Parameter executor: on whose lanes devices far away are asked.
+    init(_ members: [Member], _ executor: any Executor) {
+        self.executor = executor
         order = members.map(\.configured.id)
+        hasRemote = members.contains { $0.device?.isRemote ?? false }
+        hasDifferentCosts = Set(members.compactMap { $0.device?.readCost }).count > 1
         self.members = Monitor(
             Dictionary(members.map { ($0.configured.id, $0) }, uniquingKeysWith: { first, _ in first }))
     }
@@ -67,6 +75,19 @@ final class DeviceSet: Sendable {
         if Mutant.isActive(.failedDeviceNotRead) { return device(id) }
         guard let device = members.withLock({ $0[id]?.device }), !device.isSetAside else { return nil }
         return device
+    }
+
+    /// What a byte read from there costs; nil where nothing can be read.
+    func readCost(of id: DeviceID?) -> Double? { id.flatMap { readable($0) }?.readCost }
+
+    /// How long `id` is waited for before what it has is made from others: twice what almost all their answers to reads took
+    /// lately.
+    func patience(with id: DeviceID) -> UInt64 {
+        let others = members.withLock { members in
+            members.compactMap { other, member in other == id ? nil : member.device?.answerTimes?.readTailNanoseconds }
+        }
+        guard let longest = others.max() else { return Limits.usualPatienceNanoseconds }
+        return max(Limits.leastPatienceNanoseconds, 2 * longest)
     }
 
     /// Whether what cannot be read from a device is missing there: of who is away nobody can tell.
@@ -118,5 +139,35 @@ final class DeviceSet: Sendable {
 
     func label(_ id: DeviceID) -> String {
         self[id]?.configured.label ?? "device \(hexadecimal(id.prefix, digits: 16))"
+    }
+}
+
+extension DeviceSet {
+    /// What `body` makes of each device in service, in their order. Those far away are asked side by side: asking all of them takes
+    /// no longer than asking one. A device that fails leaves service where `failing`.
+    func ask<Value: Sendable>(
+        failing: Bool = true, _ body: @escaping @Sendable (DeviceID, any Device) throws(StoreError) -> Value
+    ) -> [(id: DeviceID, answer: Result<Value, StoreError>)] {
+        let asked = inService.compactMap { id in device(id).map { (id: id, device: $0) } }
+        let jobs = asked.map { id, device in
+            device.isRemote
+                ? Job(executor, on: .device(lane(id))) { () throws(StoreError) in try body(id, device) } : nil
+        }
+        return zip(asked, jobs).map { asked, job in
+            let answer = job?.outcome() ?? Result { () throws(StoreError) in try body(asked.id, asked.device) }
+            if failing, case .failure(let error) = answer { fail(asked.id, error) }
+            return (asked.id, answer)
+        }
+    }
+
+    /// Gives the locks of all devices back that have one.
+    func unlock() {
+        let places = all.compactMap { member in member.device.map { (lane: member.lane, device: $0) } }
+        let jobs = places.map { lane, device in
+            device.isRemote ? Job(executor, on: .device(lane)) { () throws(StoreError) in device.unlock() } : nil
+        }
+        for (place, job) in zip(places, jobs) {
+            if let job { _ = job.outcome() } else { place.device.unlock() }
+        }
     }
 }

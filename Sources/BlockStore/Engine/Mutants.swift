@@ -60,6 +60,7 @@ public enum Mutant: Int, CaseIterable, Sendable {
     case groupToldTooSoon
     case syncSplitsCommit
     case syncKeepsUnread
+    case listingBelieved
 
     #if MUTANTS
         private static let current = Atomic<Int>(0)

@@ -137,13 +137,7 @@ struct Opening {
             environment: environment, configuration: state.configuration, devices: devices, index: index)
         if access == .write, recovers {
             refreshCopies(discovery, state.configuration, devices, home, &notices)
-            for id in devices.inService {
-                do throws(StoreError) {
-                    try devices.device(id)?.clearStaging()
-                } catch {
-                    devices.fail(id, error)
-                }
-            }
+            _ = devices.ask { _, device throws(StoreError) in try device.clearStaging() }
         }
         if let recovery { notices += Self.notices(recovery, devices) }
         if access == .read, mayRecover {
@@ -162,16 +156,9 @@ struct Opening {
 
     private func lockDevices(_ devices: DeviceSet) throws(StoreError) -> Bool {
         if Mutant.isActive(.deviceNotLocked) { return true }
-        for id in devices.inService {
-            guard let device = devices.device(id) else { continue }
-            do throws(StoreError) {
-                if try device.tryLock() { continue }
-            } catch {
-                devices.fail(id, error)
-                continue
-            }
+        for case (let id, .success(false)) in devices.ask({ _, device throws(StoreError) in try device.tryLock() }) {
             Self.release(devices)
-            if access == .read { return false }
+            guard access == .write, let device = devices.device(id) else { return false }
             throw StoreError(
                 .locked, "lock device \(devices.name(id))",
                 detail: device.lockHolder().map { "it is taken by \($0)" }
@@ -316,6 +303,6 @@ struct Opening {
     }
 
     private static func release(_ devices: DeviceSet) {
-        for member in devices.all { member.device?.unlock() }
+        devices.unlock()
     }
 }

@@ -88,7 +88,8 @@ extension Store {
                 path: joins ? newcomer?.device.place : known?.path)
         }
         let changing = Engine(
-            environment: environment, configuration: changed, devices: DeviceSet(members), index: engine.index)
+            environment: environment, configuration: changed, devices: DeviceSet(members, environment.executor),
+            index: engine.index)
         // A device that fails in it stays failed.
         defer { for (id, problem) in changing.devices.failures { engine.devices.fail(id, problem) } }
         let writer = CommitWriter(WriterTenure(changing, continuing: tenure), minimumShards: nil)

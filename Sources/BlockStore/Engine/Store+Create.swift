@@ -205,13 +205,13 @@ extension Store {
             zip(members, prepared).enumerated().map { lane, pair in
                 DeviceSet.Member(
                     configured: pair.0, lane: lane, device: pair.1, state: .inService, path: pair.1.place)
-            })
-        for id in set.inService {
-            guard try set.device(id)?.tryLock() ?? true else {
+            }, environment.executor)
+        defer { set.unlock() }
+        for (id, isLocked) in set.ask(failing: false, { _, device throws(StoreError) in try device.tryLock() }) {
+            guard try isLocked.get() else {
                 throw StoreError(.locked, "create a store", at: set.name(id), detail: "another process is using it")
             }
         }
-        defer { for member in set.all { member.device?.unlock() } }
         let engine = Engine(environment: environment, configuration: configuration, devices: set, index: index)
         let nobody = Epoch(counter: 0, writer: WriterID(high: 0, low: 0))
         let tenure = WriterTenure(

@@ -67,7 +67,8 @@ extension Store {
                 lane: other.lane, device: nil, state: .absent("replaced"), path: other.path)
         }
         let later = Engine(
-            environment: environment, configuration: configuration, devices: DeviceSet(members), index: engine.index)
+            environment: environment, configuration: configuration, devices: DeviceSet(members, environment.executor),
+            index: engine.index)
         let (repairer, repairerNow) = (BlockRepairer(later, expecting: [id]), BlockRepairer(engine))
         let head = try engine.index.state()?.head.number
         var queue = RepairQueue()

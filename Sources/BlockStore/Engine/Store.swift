@@ -99,6 +99,8 @@ public struct DeviceInfo: Sendable, Hashable {
     /// It gets no new shards, and those it has are to be moved away.
     public let isDraining: Bool
     public let space: DeviceSpace?
+    /// How it answered while the store was open; nil where it is near.
+    public let answerTimes: AnswerTimes?
 }
 
 /// What a device holds as far as the index knows.
@@ -122,7 +124,8 @@ extension Store {
                 id: member.configured.id, label: member.configured.label, domain: member.configured.domain,
                 weight: member.configured.weight, path: member.path, state: member.state,
                 isDraining: member.configured.state == .draining,
-                space: member.state.isInService ? try? member.device?.space() : nil)
+                space: member.state.isInService ? try? member.device?.space() : nil,
+                answerTimes: member.device?.answerTimes)
         }
     }
 

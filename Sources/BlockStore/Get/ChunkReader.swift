@@ -5,14 +5,22 @@ import Erasure
 struct PlainChunk: Sendable {
     let buffer: Buffer
     let byteCount: Int
-    /// How many stored bytes had to be rebuilt from other shards.
-    let rebuiltBytes: Int
+    /// How many stored bytes were made from other shards.
+    let detour: Detour
     /// The shards found guilty on the way.
     let damaged: [DamagedShard]
     /// The bytes that it was decoded from, where they were asked for and are not the plain ones.
     var compressed: (buffer: Buffer, byteCount: Int)?
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(buffer.slice(0..<byteCount)) }
+}
+
+/// Stored bytes that were not read where they stand, but made from other shards.
+struct Detour: Sendable {
+    /// Because they could not be read.
+    var rebuiltBytes = 0
+    /// Because others came sooner, or cost less.
+    var reroutedBytes = 0
 }
 
 /// A shard that was found damaged or missing while something else was read.
@@ -94,7 +102,7 @@ struct ChunkReader: Sendable {
             guard let block = try recentBlocks[place.block] else { continue }
             if let direct = readDirectly(digest, place, block, into: plain.slice(0..<byteCount)) {
                 var chunk = PlainChunk(
-                    buffer: plain, byteCount: byteCount, rebuiltBytes: direct.rebuiltBytes, damaged: [])
+                    buffer: plain, byteCount: byteCount, detour: direct.detour, damaged: [])
                 if let buffer = direct.compressed {
                     if keepsCompressed {
                         chunk.compressed = (buffer, place.storedBytes)
@@ -111,7 +119,8 @@ struct ChunkReader: Sendable {
             if try rebuild(digest, place, block, into: plain.slice(0..<byteCount), &problems) {
                 recentBlocks.note(problems)
                 return PlainChunk(
-                    buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: problems)
+                    buffer: plain, byteCount: byteCount, detour: Detour(rebuiltBytes: place.storedBytes),
+                    damaged: problems)
             }
         }
         // What was known of a block may be out of date: whoever reshapes one makes its new parity known and removes the old, and
@@ -121,7 +130,8 @@ struct ChunkReader: Sendable {
             var found: [DamagedShard] = []
             if try rebuild(digest, place, now, into: plain.slice(0..<byteCount), &found) {
                 return PlainChunk(
-                    buffer: plain, byteCount: byteCount, rebuiltBytes: place.storedBytes, damaged: found)
+                    buffer: plain, byteCount: byteCount, detour: Detour(rebuiltBytes: place.storedBytes), damaged: found
+                )
             }
         }
         engine.remember(problems)
@@ -162,11 +172,11 @@ struct ChunkReader: Sendable {
             && place.offset + place.storedBytes <= block.columnCount * block.shardPayloadBytes
     }
 
-    /// How many bytes had to be rebuilt, where the stored bytes, read without looking at anything else, yield the chunk; and
+    /// How many bytes were made from others, where the stored bytes, read without looking at anything else, yield the chunk; and
     /// these, where they are not the plain ones.
     private func readDirectly(
         _ digest: Digest, _ place: ChunkPlace, _ block: IndexedBlock, into plain: UnsafeMutableRawBufferPointer
-    ) -> (rebuiltBytes: Int, compressed: Buffer?)? {
+    ) -> (detour: Detour, compressed: Buffer?)? {
         guard Self.isPlausible(place, in: block) else { return nil }
         // A chunk that is stored as it is needs no second buffer.
         let stored = place.codec == .stored ? nil : engine.chunkBuffers.take(place.storedBytes)
@@ -174,40 +184,97 @@ struct ChunkReader: Sendable {
         let fetched = engine.environment.timing(.fetch, bytes: place.storedBytes) {
             readDirectly(place, block, into: target)
         }
-        guard let rebuiltBytes = fetched, decode(digest, place, UnsafeRawBufferPointer(target), into: plain) else {
+        guard let detour = fetched, decode(digest, place, UnsafeRawBufferPointer(target), into: plain) else {
             if let stored { engine.chunkBuffers.give(stored) }
             return nil
         }
-        return (rebuiltBytes, stored)
+        return (detour, stored)
     }
 
-    /// How many bytes had to be rebuilt, where the stored bytes are to be had as the index says. They are not checked.
+    /// How many bytes were made from others, where the stored bytes are to be had as the index says. They are not checked.
     private func readDirectly(
         _ place: ChunkPlace, _ block: IndexedBlock, into target: UnsafeMutableRawBufferPointer
-    ) -> Int? {
+    ) -> Detour? {
         guard target.count == place.storedBytes else { return nil }
-        var rebuiltBytes = 0
+        var detour = Detour()
+        let isThere = Self.allParts(of: place, in: block) { row, start, range in
+            let part = UnsafeMutableRawBufferPointer(rebasing: target[range])
+            guard let device = device(with: row, of: block) else {
+                detour.rebuiltBytes += part.count
+                return lostRows.make(row, of: block, from: start, into: part)
+            }
+            let shard = ShardName(block.name, row)
+            if device.isRemote, let id = block.shards[row] {
+                let isCheaper = self.isCheaper(than: device, row, of: block)
+                let first = ShardLayout.payloadOffset + start
+                if isCheaper
+                    || !device.isAtHand(
+                        shard, first..<(first + part.count), patience: engine.devices.patience(with: id)),
+                    lostRows.make(row, of: block, from: start, into: part, isAhead: !isCheaper)
+                {
+                    detour.reroutedBytes += part.count
+                    return true
+                }
+            }
+            do throws(StoreError) {
+                try device.read(shard, at: ShardLayout.payloadOffset + start, into: part, from: .cache)
+            } catch {
+                return false
+            }
+            return true
+        }
+        return isThere ? detour : nil
+    }
+
+    /// Whether `body` returns true for every part of a chunk's stored bytes: in which row, from where in its payload, and which
+    /// bytes of the chunk.
+    private static func allParts(
+        of place: ChunkPlace, in block: IndexedBlock, _ body: (_ row: Row, _ start: Int, _ range: Range<Int>) -> Bool
+    ) -> Bool {
         var done = 0
         while done < place.storedBytes {
             let position = place.offset + done
             let row = Row.data(column: block.firstColumn + position / block.shardPayloadBytes)
             let start = position % block.shardPayloadBytes
             let count = min(place.storedBytes - done, block.shardPayloadBytes - start)
-            let part = UnsafeMutableRawBufferPointer(rebasing: target[done..<(done + count)])
-            if !block.damaged.contains(row), let id = block.shards[row], let device = engine.devices.readable(id) {
-                do throws(StoreError) {
-                    try device.read(
-                        ShardName(block.name, row), at: ShardLayout.payloadOffset + start, into: part, from: .cache)
-                } catch {
-                    return nil
-                }
-            } else {
-                guard lostRows.make(row, of: block, from: start, into: part) else { return nil }
-                rebuiltBytes += count
-            }
+            guard body(row, start, done..<(done + count)) else { return false }
             done += count
         }
-        return rebuiltBytes
+        return true
+    }
+
+    /// The device with `row`, where it can be read and is not known to be damaged.
+    private func device(with row: Row, of block: IndexedBlock) -> (any Device)? {
+        guard !block.damaged.contains(row), let id = block.shards[row] else { return nil }
+        return engine.devices.readable(id)
+    }
+
+    /// Whether `row` is had for less from other rows than from `device`.
+    private func isCheaper(than device: any Device, _ row: Row, of block: IndexedBlock) -> Bool {
+        guard engine.devices.hasDifferentCosts, device.readCost > 0 else { return false }
+        return lostRows.isCheaper(than: device.readCost, row, of: block)
+    }
+
+    /// Lets devices far away know which chunks are going to be read, in order.
+    func expect(_ chunks: some Sequence<[ChunkPlace]>) throws(StoreError) {
+        guard engine.devices.hasRemote else { return }
+        var reads: [DeviceID: [ExpectedRead]] = [:]
+        for case let place? in chunks.lazy.map(\.first) {
+            guard let block = try recentBlocks[place.block], Self.isPlausible(place, in: block) else { continue }
+            _ = Self.allParts(of: place, in: block) { row, start, range in
+                var rows = [row]
+                if device(with: row, of: block).map({ isCheaper(than: $0, row, of: block) }) ?? true {
+                    rows = lostRows.sources(for: row, of: block) ?? []
+                }
+                for row in rows {
+                    guard let id = block.shards[row], device(with: row, of: block)?.isRemote == true else { continue }
+                    reads[id, default: []].append(
+                        ExpectedRead(payload: start..<(start + range.count), of: ShardName(block.name, row)))
+                }
+                return true
+            }
+        }
+        for (id, reads) in reads { engine.devices.readable(id)?.expect(reads) }
     }
 
     /// Whether the stored bytes could be had from sound cells or rebuilt ones, and yield the chunk.

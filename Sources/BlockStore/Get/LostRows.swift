@@ -1,7 +1,7 @@
 import Erasure
 
-/// Makes ranges of rows that are known to be lost from others, without a look at checksums: who asks compares the digest of what
-/// comes of it, and goes the sure way (`BlockReader`) where it differs.
+/// Makes ranges of rows from others, without a look at checksums: of rows that are known to be lost, that do not come, or that cost
+/// more. Who asks compares the digest of what comes of it, and goes the sure way (`BlockReader`) where it differs.
 ///
 /// Exactly what is asked for is read, nothing is kept but the plans, and nobody waits for anybody. Any thread.
 final class LostRows: Sendable {
@@ -12,7 +12,8 @@ final class LostRows: Sendable {
 
     private struct Way {
         let block: BlockName
-        let available: [Row]
+        /// What the plan was made from: rows that are to be preferred first.
+        let available: [[Row]]
         let rebuilder: Rebuilder
     }
 
@@ -24,10 +25,26 @@ final class LostRows: Sendable {
 
     /// Fills `target` with bytes of the payload of `row`, from `start` on. False when that cannot be had from shards that are
     /// not known to be damaged.
+    ///
+    /// - Parameter isAhead: whether more of it will be made soon: what is far away is fetched in longer stretches.
     func make(
-        _ row: Row, of block: IndexedBlock, from start: Int, into target: UnsafeMutableRawBufferPointer
+        _ row: Row, of block: IndexedBlock, from start: Int, into target: UnsafeMutableRawBufferPointer,
+        isAhead: Bool = false
     ) -> Bool {
-        guard let rebuilder = rebuilder(for: row, of: block) else { return false }
+        // A source that lets wait is replaced by another, as long as there are others.
+        for _ in 0..<block.shards.count {
+            guard let rebuilder = rebuilder(for: row, of: block) else { return false }
+            let reads = rebuilder.plan.reads
+            if isAhead { expect(reads, of: block, around: start..<(start + target.count)) }
+            guard areAtHand(reads, of: block, start..<(start + target.count)) else { continue }
+            return make(rebuilder, of: block, from: start, into: target)
+        }
+        return rebuilder(for: row, of: block).map { make($0, of: block, from: start, into: target) } ?? false
+    }
+
+    private func make(
+        _ rebuilder: Rebuilder, of block: IndexedBlock, from start: Int, into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
         let reads = rebuilder.plan.reads
         let scratch = Buffers.scratch.take(atLeast: reads.count * target.count)
         defer { Buffers.scratch.give(scratch) }
@@ -47,19 +64,84 @@ final class LostRows: Sendable {
         return true
     }
 
+    /// Whether this part of all `rows` can be read without waiting long.
+    private func areAtHand(_ rows: [Row], of block: IndexedBlock, _ range: Range<Int>) -> Bool {
+        guard engine.devices.hasRemote else { return true }
+        return rows.allSatisfy { row in
+            guard let id = block.shards[row], let device = engine.devices.readable(id), device.isRemote else {
+                return true
+            }
+            let read = ExpectedRead(payload: range, of: ShardName(block.name, row))
+            return device.isAtHand(read.shard, read.range, patience: engine.devices.patience(with: id))
+        }
+    }
+
+    /// From which rows `row` is made; nil when it cannot be.
+    func sources(for row: Row, of block: IndexedBlock) -> [Row]? { rebuilder(for: row, of: block)?.plan.reads }
+
+    /// Whether reading what `row` is made from costs less than reading it, which costs `cost` a byte.
+    func isCheaper(than cost: Double, _ row: Row, of block: IndexedBlock) -> Bool {
+        guard let sources = sources(for: row, of: block) else { return false }
+        return sources.reduce(0) { $0 + (engine.devices.readCost(of: block.shards[$1]) ?? cost) } < cost
+    }
+
+    private func expect(_ rows: [Row], of block: IndexedBlock, around range: Range<Int>) {
+        let step = Limits.readAheadBytes / 4
+        let end = min((range.upperBound + step - 1) / step * step, block.shardPayloadBytes)
+        let whole = (range.lowerBound / step * step)..<max(end, range.upperBound)
+        for row in rows {
+            guard let id = block.shards[row], let device = engine.devices.readable(id), device.isRemote else {
+                continue
+            }
+            device.expect([ExpectedRead(payload: whole, of: ShardName(block.name, row))])
+        }
+    }
+
     private func rebuilder(for row: Row, of block: IndexedBlock) -> Rebuilder? {
-        let available = block.shards.filter { source, id in
-            source != row && !block.damaged.contains(source) && engine.devices.readable(id) != nil
-        }.keys.sorted()
+        let available = available(for: row, of: block)
         let loss = Loss(block: block.ref, row: row)
         let known = ways.withLock { $0[loss] }
         if let known, known.block == block.name, known.available == available { return known.rebuilder }
-        guard let plan = RepairPlan.make(lost: [row], available: available, columns: block.columns) else { return nil }
-        let rebuilder = Rebuilder(plan)
-        ways.withLock { ways in
-            if ways.count >= Self.maximum { ways = [:] }
-            ways[loss] = Way(block: block.name, available: available, rebuilder: rebuilder)
+        var candidates: [Row] = []
+        for more in available {
+            candidates += more
+            guard let plan = RepairPlan.make(lost: [row], available: candidates, columns: block.columns) else {
+                continue
+            }
+            let rebuilder = Rebuilder(plan)
+            ways.withLock { ways in
+                if ways.count >= Self.maximum { ways = [:] }
+                ways[loss] = Way(block: block.name, available: available, rebuilder: rebuilder)
+            }
+            return rebuilder
         }
-        return rebuilder
+        return nil
+    }
+
+    /// The rows that can be read: what costs less first, and last of all those that let others wait.
+    private func available(for row: Row, of block: IndexedBlock) -> [[Row]] {
+        struct Preference: Hashable, Comparable {
+            let isLate: Bool
+            let cost: Double
+
+            static func < (left: Self, right: Self) -> Bool {
+                (left.isLate ? 1 : 0, left.cost) < (right.isLate ? 1 : 0, right.cost)
+            }
+        }
+        var rows: [Preference: [Row]] = [:]
+        for (source, id) in block.shards where source != row && !block.damaged.contains(source) {
+            guard let device = engine.devices.readable(id) else { continue }
+            let isLate = device.isRemote && device.isLate(patience: engine.devices.patience(with: id))
+            rows[Preference(isLate: isLate, cost: device.readCost), default: []].append(source)
+        }
+        return rows.sorted { $0.key < $1.key }.map { $0.value.sorted() }
+    }
+}
+
+extension ExpectedRead {
+    /// A part of the shard's payload.
+    init(payload range: Range<Int>, of shard: ShardName) {
+        let offset = ShardLayout.payloadOffset
+        self.init(shard: shard, range: (offset + range.lowerBound)..<(offset + range.upperBound))
     }
 }

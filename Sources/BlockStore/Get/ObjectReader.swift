@@ -9,8 +9,15 @@ public struct ReadReport: Sendable, Hashable {
     public var bytes: UInt64 = 0
     /// Stored bytes that had to be rebuilt from other shards.
     public var rebuiltBytes: UInt64 = 0
+    /// Stored bytes that were made from other shards because these came sooner, or cost less: nothing is wrong with any.
+    public var reroutedBytes: UInt64 = 0
     /// The shards found guilty, each once, in words.
     public var damaged: [String] = []
+
+    mutating func add(_ detour: Detour) {
+        rebuiltBytes += UInt64(detour.rebuiltBytes)
+        reroutedBytes += UInt64(detour.reroutedBytes)
+    }
 }
 
 /// Reads objects in order, with chunks read, decompressed and verified ahead on the compute lanes.
@@ -28,6 +35,8 @@ final class ObjectReader {
     private final class PlannedChunk {
         let entry: ManifestEntry
         /// Nil until it is looked up with others.
+        var places: Result<[ChunkPlace], StoreError>?
+        /// Nil until its turn to be read is near.
         var job: Job<PlainChunk>?
 
         init(_ entry: ManifestEntry) { self.entry = entry }
@@ -35,8 +44,11 @@ final class ObjectReader {
 
     private let engine: Engine
     private let chunks: ChunkReader
-    /// The last ones, whose jobs have not begun.
+    /// The last ones, that are not looked up yet; before them those that are, of which no job has begun; and how many of those
+    /// before them are being read.
     private var planned: [PlannedChunk] = []
+    private var found = Backlog<PlannedChunk>()
+    private var chunksInWork = 0
     private var queue = Backlog<Event>()
     private var chunksAhead = 0
     private var bytesAhead = 0
@@ -65,7 +77,7 @@ final class ObjectReader {
             } catch {
                 queue.append(.fail(object, error))
             }
-            while queue.count > 64 { deliverNext(to: receiver) }
+            while queue.count > maximumEventsAhead { deliverNext(to: receiver) }
         }
         while !queue.isEmpty { deliverNext(to: receiver) }
         engine.remember(Array(guilty))
@@ -93,7 +105,7 @@ final class ObjectReader {
             queue.append(.chunk(chunk, Int(first)..<Int(last)))
             chunksAhead += 1
             bytesAhead += Int(entry.byteCount)
-            if planned.count >= Limits.chunksLookedUp { begin() }
+            if planned.count >= chunksLookedUp { lookUp() }
             while chunksAhead > 1, chunksAhead > maximumChunksAhead || bytesAhead > Self.maximumBytesAhead {
                 deliverNext(to: receiver)
             }
@@ -102,28 +114,42 @@ final class ObjectReader {
     }
 
     private static let maximumBytesAhead = 32 << 20
-    private var maximumChunksAhead: Int { max(engine.environment.executor.width * 4, 2 * Limits.chunksLookedUp) }
+    private var isRemote: Bool { engine.devices.hasRemote }
+    private var chunksLookedUp: Int { isRemote ? Limits.remoteChunksLookedUp : Limits.chunksLookedUp }
+    private var maximumEventsAhead: Int { isRemote ? Limits.remoteChunksAhead : 64 }
+    private var maximumChunksInWork: Int { max(engine.environment.executor.width * 4, 2 * Limits.chunksLookedUp) }
+    private var maximumChunksAhead: Int { isRemote ? Limits.remoteChunksAhead : maximumChunksInWork }
 
-    /// Looks up what is planned, and starts a job for each.
-    private func begin() {
-        let chunks = self.chunks
-        let places: Result<[[ChunkPlace]], StoreError>
+    /// Looks up what is planned, lets devices far away know, and starts to read what is needed first.
+    private func lookUp() {
+        let planned = self.planned
+        self.planned = []
         do throws(StoreError) {
-            places = .success(
-                try engine.environment.timing(.lookUp, bytes: planned.reduce(0) { $0 + Int($1.entry.byteCount) }) {
-                    () throws(StoreError) in try chunks.places(of: planned.map(\.entry))
-                })
+            let places = try engine.environment.timing(
+                .lookUp, bytes: planned.reduce(0) { $0 + Int($1.entry.byteCount) }
+            ) {
+                () throws(StoreError) in try chunks.places(of: planned.map(\.entry))
+            }
+            for (chunk, places) in zip(planned, places) { chunk.places = .success(places) }
+            try chunks.expect(places)
         } catch {
-            places = .failure(error)
+            for chunk in planned where chunk.places == nil { chunk.places = .failure(error) }
         }
-        for (number, chunk) in planned.enumerated() {
-            let entry = chunk.entry
-            let places = places.map { $0[number] }
+        for chunk in planned { found.append(chunk) }
+        startReading()
+    }
+
+    /// Starts jobs for the next chunks, as many as may be in work.
+    private func startReading() {
+        while chunksInWork < maximumChunksInWork, !found.isEmpty {
+            let chunk = found.removeFirst()
+            let (entry, chunks) = (chunk.entry, self.chunks)
+            guard let places = chunk.places else { preconditionFailure("what is found has been looked up") }
+            chunksInWork += 1
             chunk.job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
                 try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places.get())
             }
         }
-        planned = []
     }
 
     private func deliverNext(to receiver: any ObjectReceiver) {
@@ -135,8 +161,10 @@ final class ObjectReader {
         case .chunk(let chunk, let part):
             chunksAhead -= 1
             bytesAhead -= Int(chunk.entry.byteCount)
-            if chunk.job == nil { begin() }
+            if chunk.job == nil { lookUp() }
             guard let outcome = chunk.job?.outcome() else { preconditionFailure("what is planned has begun") }
+            chunksInWork -= 1
+            startReading()
             attempt(receiver) { () throws(StoreError) in
                 let bytes = try take(outcome, part)
                 try engine.environment.timing(.deliver, bytes: bytes.count) { () throws(StoreError) in
@@ -159,7 +187,7 @@ final class ObjectReader {
         _ outcome: Result<PlainChunk, StoreError>, _ part: Range<Int>
     ) throws(StoreError) -> UnsafeRawBufferPointer {
         let chunk = try outcome.get()
-        report.rebuiltBytes += UInt64(chunk.rebuiltBytes)
+        report.add(chunk.detour)
         guilty.formUnion(chunk.damaged)
         report.bytes += UInt64(part.count)
         return UnsafeRawBufferPointer(rebasing: chunk.bytes[part])

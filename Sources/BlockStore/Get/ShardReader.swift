@@ -170,6 +170,8 @@ enum Buffers {
     /// As much, wherever it begins within a page; and two pages for the ends.
     static let direct = BufferPool(
         byteCount: 64 * Limits.cellBytes + 2 * DirectIO.pageBytes, kept: 8, isPageAligned: true)
+    /// What was fetched from nodes ahead of who reads.
+    static let stretches = BufferPool(byteCount: Limits.readAheadBytes, kept: 8)
     static let pages = BufferPool(byteCount: 2 * DirectIO.pageBytes, kept: 8, isPageAligned: true)
 }
 

@@ -103,10 +103,20 @@ enum Limits {
     static let nodeSetAsideDoublings: UInt64 = 5
     /// Connections to a node that are kept while nobody uses them.
     static let nodeIdleConnections = 8
-    /// Who reads on on a node gets so much at once, from the least to the most; each device keeps so much of it.
+    /// Who reads on on a node gets so much at once, from the least to the most, and what lies between two things that are read
+    /// soon where it is no more than that; each device keeps so much, and fetches on so many threads.
     static let leastAheadBytes = 256 << 10
     static let readAheadBytes = 4 << 20
-    static let keptAheadBytes = 16 << 20
+    static let passedAheadBytes = 32 << 10
+    static let keptAheadBytes = 32 << 20
+    static let nodeReadThreads = 4
+    /// A get from nodes looks up so many chunks together, and knows so many ahead of what it delivers.
+    static let remoteChunksLookedUp = 64
+    static let remoteChunksAhead = 4096
+    /// Who waits for a node turns to others after so long, 50 ms, or after twice what almost all reads from these took lately; and
+    /// after 1 s where that is not known.
+    static let leastPatienceNanoseconds: UInt64 = 50_000_000
+    static let usualPatienceNanoseconds: UInt64 = 1_000_000_000
     /// Shards up to so many bytes are kept in memory until they get their names, on each node so many together; longer ones
     /// are uploads in parts of at least 8 MiB.
     static let keptShardBytes = 1 << 20

@@ -1,4 +1,4 @@
-/// Where a node is: `s3://BUCKET/PREFIX?endpoint=URL&region=R&profile=P&capacity=SIZE`.
+/// Where a node is: `s3://BUCKET/PREFIX?endpoint=URL&region=R&profile=P&capacity=SIZE&cost=C`.
 ///
 /// Only the bucket is needed. Without an endpoint it is one of Amazon's; with one the bucket stands in the path, as every
 /// server understands it. It never holds a secret: credentials in it are refused. `description` is the one way of writing it
@@ -31,6 +31,10 @@ struct BucketAddress: Sendable, Hashable, CustomStringConvertible {
     let profile: String?
     /// What the device counts as, for it has no size of its own.
     let capacityBytes: UInt64?
+    /// What a byte read from it costs, in any unit that all devices share; nil for 1, where directories cost nothing.
+    let cost: Double?
+
+    var readCost: Double { cost ?? 1 }
 
     /// Whether `hint` means a bucket, and not a path.
     static func isMeant(by hint: String) -> Bool { hint.hasPrefix(scheme) }
@@ -52,12 +56,12 @@ struct BucketAddress: Sendable, Hashable, CustomStringConvertible {
         for setting in query?.split(separator: "&", omittingEmptySubsequences: true) ?? [] {
             let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
-            guard ["endpoint", "region", "profile", "capacity"].contains(name) else {
+            guard ["endpoint", "region", "profile", "capacity", "cost"].contains(name) else {
                 // What it is said to be may be a secret: it is not repeated.
                 throw Self.invalid(
                     Self.withoutSecrets(text),
                     "\(Self.isSecret(name) ? "credentials do not belong into it" : "\(name) is no setting"); "
-                        + "endpoint, region, profile and capacity are")
+                        + "endpoint, region, profile, capacity and cost are")
             }
             guard parts.count == 2, let value = PercentEncoding.decode(parts[1]), !value.isEmpty else {
                 throw Self.invalid(text, "expected \(name)=VALUE")
@@ -84,6 +88,13 @@ struct BucketAddress: Sendable, Hashable, CustomStringConvertible {
         } else {
             capacityBytes = nil
         }
+        cost = try settings["cost"].map { text throws(StoreError) -> Double in
+            guard let cost = Double(text), (0...1_000_000).contains(cost) else {
+                throw Self.invalid(
+                    text, "expected cost=NUMBER from 0 to a million: what reading a byte costs beside other devices")
+            }
+            return cost
+        }
     }
 
     var description: String {
@@ -92,6 +103,7 @@ struct BucketAddress: Sendable, Hashable, CustomStringConvertible {
         if let region { settings.append("region=\(region)") }
         if let profile { settings.append("profile=\(PercentEncoding.encode(profile))") }
         if let capacityBytes { settings.append("capacity=\(capacityBytes)") }
+        if let cost { settings.append("cost=\(cost)") }
         return "\(Self.scheme)\(bucket)" + (prefix.isEmpty ? "" : "/" + PercentEncoding.encode(prefix, keeping: "/"))
             + (settings.isEmpty ? "" : "?" + settings.joined(separator: "&"))
     }

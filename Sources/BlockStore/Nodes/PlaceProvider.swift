@@ -33,6 +33,8 @@ public final class PlaceProvider: DeviceProvider {
         BucketAddress.isMeant(by: hint) ? try bucket(hint) : try directories.open(hint)
     }
 
+    public func isRemote(_ hint: String) -> Bool { BucketAddress.isMeant(by: hint) }
+
     /// A bucket is never made: whoever pays for it does that.
     public func prepare(
         _ hint: String, creating: Bool, isLeftover: ([UInt8], Bool) -> Bool

@@ -1,94 +1,226 @@
-/// What was read of shards on a node lately, ahead of who reads on.
+import Chunker
+
+/// What was read of shards on a node lately, or is going to be: ahead of who reads.
 ///
-/// A get asks for one chunk after the other, some 64 KiB each, and every request costs a round trip. So whoever reads on from where
-/// somebody stopped gets a longer stretch, twice as long each time up to 4 MiB, and what comes next is there already. What
-/// is read here and there is read exactly. A shard is short: the next one begins as far ahead as the last one ended. Stretches are kept in memory, 16 MiB together; two who want the same one
-/// wait for one request.
+/// Every request costs a round trip, and a get asks for one chunk after the other, some 64 KiB each. So who knows what is going to
+/// be read says so (`expect`): stretches of it are fetched side by side, and kept until they were read. Whoever says nothing and reads on
+/// from where somebody stopped gets a longer stretch, twice as long each time up to 4 MiB; what is read here and there is read exactly. A
+/// shard is short: the next one begins as far ahead as the last one ended. Two who want the same stretch wait for one request.
 ///
 /// Any thread. What is handed on may be older than what stands there: shards are immutable, and every byte is checked by who reads.
 final class ReadAhead: Sendable {
+    /// Fills the buffer from a byte of a shard on; returns how many bytes there were before its end.
+    typealias Fetch =
+        @Sendable (_ shard: ShardName, _ offset: Int, _ buffer: UnsafeMutableRawBufferPointer)
+        throws(StoreError) -> Int
+
     private final class Stretch: Sendable {
         let shard: ShardName
         let range: Range<Int>
-        /// What came; nil in it where nothing did. Nil until then.
-        let outcome = Monitor<[UInt8]??>(nil)
+        /// What came, until then nil.
+        let outcome = Monitor<Outcome?>(nil)
 
         init(_ shard: ShardName, _ range: Range<Int>) { (self.shard, self.range) = (shard, range) }
 
-        func set(_ bytes: [UInt8]?) {
-            outcome.withLock { $0 = .some(bytes) }
-            outcome.wakeAll()
+        deinit {
+            if case .bytes(let buffer, _) = outcome.withLock({ $0 }) { Buffers.stretches.give(buffer) }
         }
 
-        func bytes() -> [UInt8]? {
-            outcome.wait { $0 != nil }
-            return outcome.withLock { $0 ?? nil }
+        func has(_ shard: ShardName, _ range: Range<Int>) -> Bool {
+            shard == self.shard && self.range.lowerBound <= range.lowerBound
+                && range.upperBound <= self.range.upperBound
         }
+
+        func set(_ outcome: Outcome) {
+            self.outcome.withLock { $0 = outcome }
+            self.outcome.wakeAll()
+        }
+
+        /// Fills `buffer` from byte `offset` of the shard, as far as the stretch goes; waits for it. Returns how much that was.
+        func copy(from offset: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+            outcome.wait { $0 != nil }
+            guard case .bytes(let bytes, let count) = outcome.withLock({ $0 }) else { return 0 }
+            let start = offset - range.lowerBound
+            let end = min(count, start + buffer.count)
+            guard start < end else { return 0 }
+            buffer.copyMemory(from: UnsafeRawBufferPointer(bytes.slice(start..<end)))
+            return end - start
+        }
+    }
+
+    private enum Outcome: Sendable {
+        /// So many of them, from the stretch's beginning on.
+        case bytes(Buffer, Int)
+        case nothing
+    }
+
+    private struct Kept {
+        let stretch: Stretch
+        /// Of what was expected: how much is still to be read. Nil where nobody said so.
+        var unreadBytes: Int?
     }
 
     private struct State {
         /// The newest last.
-        var stretches: [Stretch] = []
+        var kept: [Kept] = []
         /// Where each shard was read last, and how far ahead.
         var ends: [ShardName: (offset: Int, aheadBytes: Int)] = [:]
         /// How far ahead who reads on in another shard begins: as far as it paid lately.
         var usualBytes = Limits.leastAheadBytes
+        /// When the requests began that have no answer yet.
+        var begun: [ObjectIdentifier: UInt64] = [:]
+
+        func stretch(_ shard: ShardName, _ range: Range<Int>) -> Int? {
+            kept.lastIndex { $0.stretch.has(shard, range) }
+        }
+
+        mutating func add(_ stretch: Stretch, unreadBytes: Int? = nil) {
+            kept.append(Kept(stretch: stretch, unreadBytes: unreadBytes))
+            var byteCount = kept.reduce(0) { $0 + $1.stretch.range.count }
+            while byteCount > Limits.keptAheadBytes, kept.count > 1 {
+                byteCount -= kept.removeFirst().stretch.range.count
+            }
+        }
     }
 
     private let state = Monitor(State())
+    private let clock: any Clock
+    private let fetch: Fetch
+    private let threads = ThreadPool(threads: Limits.nodeReadThreads)
 
-    /// Fills `buffer` from byte `offset` of `shard`, by way of `fetch`, which returns how many bytes there were before the
-    /// shard's end.
+    init(clock: any Clock, _ fetch: @escaping Fetch) {
+        self.clock = clock
+        self.fetch = fetch
+    }
+
+    /// Begins to fetch what is going to be read, unless it is on its way. Near things are fetched together.
+    func expect(_ reads: [ExpectedRead]) {
+        let new = state.withLock { state -> [Stretch] in
+            var new: [(shard: ShardName, range: Range<Int>, unreadBytes: Int)] = []
+            for read in reads where !read.range.isEmpty {
+                if let known = state.stretch(read.shard, read.range) {
+                    if let unread = state.kept[known].unreadBytes {
+                        state.kept[known].unreadBytes = unread + read.range.count
+                    }
+                } else if let last = new.last, last.shard == read.shard, last.range.lowerBound <= read.range.lowerBound,
+                    read.range.lowerBound <= last.range.upperBound + Limits.passedAheadBytes,
+                    read.range.upperBound - last.range.lowerBound <= Limits.readAheadBytes
+                {
+                    let end = max(last.range.upperBound, read.range.upperBound)
+                    new[new.count - 1].range = last.range.lowerBound..<end
+                    new[new.count - 1].unreadBytes += read.range.count
+                } else {
+                    new.append((read.shard, read.range, read.range.count))
+                }
+            }
+            return new.map { shard, range, unreadBytes in
+                let stretch = Stretch(shard, range)
+                state.add(stretch, unreadBytes: unreadBytes)
+                return stretch
+            }
+        }
+        for stretch in new {
+            threads.submit { [self] in
+                // Why it fails is found out, and told, by who reads it.
+                try? fill(stretch)
+            }
+        }
+    }
+
+    /// Waits until a read would be answered from here; false when a request has had no answer for `patience`: this one, or
+    /// another, behind which this one may stand.
+    func isAtHand(_ shard: ShardName, _ range: Range<Int>, patience nanoseconds: UInt64) -> Bool {
+        var known = stretch(shard, range)
+        if known == nil {
+            expect([ExpectedRead(shard: shard, range: range)])
+            known = stretch(shard, range)
+        }
+        // It has failed already, as who reads it is told.
+        guard let known else { return true }
+        let step = max(1_000_000, nanoseconds / 8)
+        while known.outcome.wait(atMost: step, until: { $0 == nil ? nil : true }) == nil {
+            if isLate(patience: nanoseconds) { return false }
+        }
+        return true
+    }
+
+    private func stretch(_ shard: ShardName, _ range: Range<Int>) -> Stretch? {
+        state.withLock { state in state.stretch(shard, range).map { state.kept[$0].stretch } }
+    }
+
+    /// Whether a request has had no answer for so long.
+    func isLate(patience nanoseconds: UInt64) -> Bool {
+        let now = clock.monotonicNanoseconds()
+        return state.withLock { $0.begun.values.contains { now > $0 &+ nanoseconds } }
+    }
+
+    /// Fills `buffer` from byte `offset` of `shard`.
     ///
     /// - Returns: how many bytes there are, at most `buffer.count`.
     func read(
-        _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer,
-        _ fetch: (_ offset: Int, _ buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int
+        _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Int {
         // Past any shard's end, or so long that it pays by itself.
         guard offset < Limits.documentBytes << 4, buffer.count <= Limits.readAheadBytes / 2 else {
-            return try fetch(offset, buffer)
+            return try fetch(shard, offset, buffer)
         }
         let wanted = offset..<(offset + buffer.count)
         let (known, own) = state.withLock { Self.plan(&$0, shard, wanted) }
-        if let known, let bytes = known.bytes(), copy(bytes, from: known.range.lowerBound, wanted, into: buffer) {
-            return buffer.count
+        if let known {
+            let count = known.copy(from: offset, into: buffer)
+            noteRead(known, wanted.count)
+            if count == buffer.count { return count }
         }
-        guard let own else { return try fetch(offset, buffer) }
-        var bytes = [UInt8](repeating: 0, count: own.range.count)
-        do throws(StoreError) {
-            let count = try bytes.withMutableBytes { raw throws(StoreError) in try fetch(own.range.lowerBound, raw) }
-            bytes.removeSubrange(count...)
-        } catch {
-            forget(own)
-            throw error
-        }
-        own.set(bytes)
-        let count = min(bytes.count, buffer.count)
-        bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-        return count
+        guard let own else { return try fetch(shard, offset, buffer) }
+        try fill(own)
+        return own.copy(from: offset, into: buffer)
     }
 
     func forget(_ shard: ShardName) {
         state.withLock { state in
-            state.stretches.removeAll { $0.shard == shard }
+            state.kept.removeAll { $0.stretch.shard == shard }
             state.ends[shard] = nil
         }
     }
 
-    private func forget(_ stretch: Stretch) {
-        state.withLock { $0.stretches.removeAll { $0 === stretch } }
-        stretch.set(nil)
+    private func fill(_ stretch: Stretch) throws(StoreError) {
+        let began = clock.monotonicNanoseconds()
+        state.withLock { $0.begun[ObjectIdentifier(stretch)] = began }
+        defer { state.withLock { $0.begun[ObjectIdentifier(stretch)] = nil } }
+        let byteCount = stretch.range.count
+        let buffer =
+            byteCount > Limits.readAheadBytes / 2
+            ? Buffers.stretches.take(atLeast: byteCount) : Buffer(byteCount: byteCount)
+        do throws(StoreError) {
+            let count = try fetch(stretch.shard, stretch.range.lowerBound, buffer.slice(0..<byteCount))
+            stretch.set(.bytes(buffer, count))
+        } catch {
+            Buffers.stretches.give(buffer)
+            state.withLock { $0.kept.removeAll { $0.stretch === stretch } }
+            stretch.set(.nothing)
+            throw error
+        }
+    }
+
+    /// What was expected and has been read is not kept.
+    private func noteRead(_ stretch: Stretch, _ byteCount: Int) {
+        state.withLock { state in
+            guard let index = state.kept.lastIndex(where: { $0.stretch === stretch }),
+                let unread = state.kept[index].unreadBytes
+            else { return }
+            if unread <= byteCount {
+                state.kept.remove(at: index)
+            } else {
+                state.kept[index].unreadBytes = unread - byteCount
+            }
+        }
     }
 
     /// The stretch that has what is wanted, or one that is to be fetched, or neither.
     private static func plan(
         _ state: inout State, _ shard: ShardName, _ wanted: Range<Int>
     ) -> (known: Stretch?, own: Stretch?) {
-        let known = state.stretches.last {
-            $0.shard == shard && $0.range.lowerBound <= wanted.lowerBound && wanted.upperBound <= $0.range.upperBound
-        }
-        if let known { return (known, nil) }
+        if let known = state.stretch(shard, wanted) { return (state.kept[known].stretch, nil) }
         guard let last = state.ends[shard], wanted.lowerBound >= last.offset - last.aheadBytes,
             wanted.lowerBound <= last.offset + last.aheadBytes
         else {
@@ -102,19 +234,7 @@ final class ReadAhead: Sendable {
             shard, wanted.lowerBound..<max(wanted.upperBound, wanted.lowerBound + last.aheadBytes))
         state.usualBytes = min(last.aheadBytes * 2, Limits.readAheadBytes)
         state.ends[shard] = (stretch.range.upperBound, state.usualBytes)
-        state.stretches.append(stretch)
-        while state.stretches.reduce(0, { $0 + $1.range.count }) > Limits.keptAheadBytes {
-            state.stretches.removeFirst()
-        }
+        state.add(stretch)
         return (nil, stretch)
-    }
-
-    private func copy(
-        _ bytes: [UInt8], from start: Int, _ wanted: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        let own = (wanted.lowerBound - start)..<(wanted.upperBound - start)
-        guard own.upperBound <= bytes.count else { return false }
-        bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[own])) }
-        return true
     }
 }

@@ -16,6 +16,10 @@ final class S3Client: Sendable {
     private let clock: any Clock
     let random: any RandomSource
     private let state: Monitor<State>
+    private let record = AnswerRecord()
+
+    /// How it answered since this was made.
+    var answerTimes: AnswerTimes { record.times }
 
     private struct State {
         var credentials: Credentials
@@ -50,7 +54,10 @@ final class S3Client: Sendable {
             attempt += 1
             let reason: StoreError
             var isBroken = false
-            switch answer(to: call) {
+            let began = clock.monotonicNanoseconds()
+            let outcome = answer(to: call)
+            note(outcome, of: call, since: began)
+            switch outcome {
             case .success(let answer):
                 noteAnswer()
                 if let error = answer.error {
@@ -79,6 +86,18 @@ final class S3Client: Sendable {
             }
             pause(before: attempt + 1)
         }
+    }
+
+    private func note(_ outcome: Result<S3Answer, HTTPFailure>, of call: S3Call, since began: UInt64) {
+        let taken = clock.monotonicNanoseconds() &- began
+        let isGood =
+            switch outcome {
+            case .success(let answer):
+                answer.error.map { call.expectedErrors.contains($0) } ?? (call.problem(answer) == nil)
+            case .failure: false
+            }
+        let byteCount = call.target?.count ?? call.body.reduce(0) { $0 + $1.count }
+        record.note(taken, isRead: call.target != nil, byteCount: byteCount, isGood: isGood)
     }
 
     private func answer(to call: S3Call) -> Result<S3Answer, HTTPFailure> {

@@ -10,7 +10,7 @@ public final class S3Device: Device {
     private let client: S3Client
     private let lock: NodeLock
     private let clock: any Clock
-    private let ahead = ReadAhead()
+    private let ahead: ReadAhead
     private let state = Monitor(State())
 
     private struct State {
@@ -33,6 +33,9 @@ public final class S3Device: Device {
         place = client.place
         physicalIdentity = client.address.identity(region: client.region)
         lock = NodeLock(client, owner, clock: clock)
+        ahead = ReadAhead(clock: clock) { [client] shard, offset, buffer throws(StoreError) in
+            try Self.read(shard, from: client, at: offset, into: buffer)
+        }
     }
 
     public func readDocument(_ name: DocumentName) throws(StoreError) -> [UInt8]? {
@@ -104,22 +107,35 @@ public final class S3Device: Device {
     public func read(
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
     ) throws(StoreError) {
-        let operation = "read shard \(shard)"
-        let key = key(shard)
-        let fetch = { [client, place] (offset: Int, room: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int in
-            guard let count = try client.read(key, at: offset, into: room, operation) else {
-                throw StoreError(.notFound, operation, at: place, detail: "there is none")
-            }
-            return count
-        }
         let count =
             source == .medium
-            ? try fetch(offset, buffer) : try ahead.read(shard, at: offset, into: buffer, fetch)
+            ? try Self.read(shard, from: client, at: offset, into: buffer)
+            : try ahead.read(shard, at: offset, into: buffer)
         guard count == buffer.count else {
             throw StoreError(
-                .corrupt, operation, at: place,
+                .corrupt, "read shard \(shard)", at: place,
                 detail: "it ends at byte \(offset + count) or before, expected at least \(offset + buffer.count)")
         }
+    }
+
+    private static func read(
+        _ shard: ShardName, from client: S3Client, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> Int {
+        let operation = "read shard \(shard)"
+        guard let count = try client.read(key(shard, client), at: offset, into: buffer, operation) else {
+            throw StoreError(.notFound, operation, at: client.place, detail: "there is none")
+        }
+        return count
+    }
+
+    public var isRemote: Bool { true }
+    public var readCost: Double { client.address.readCost }
+    public var answerTimes: AnswerTimes? { client.answerTimes }
+    public func expect(_ reads: [ExpectedRead]) { ahead.expect(reads) }
+    public func isLate(patience nanoseconds: UInt64) -> Bool { ahead.isLate(patience: nanoseconds) }
+
+    public func isAtHand(_ shard: ShardName, _ range: Range<Int>, patience nanoseconds: UInt64) -> Bool {
+        ahead.isAtHand(shard, range, patience: nanoseconds)
     }
 
     public func stage(_ pieces: [UnsafeRawBufferPointer], as shard: ShardName) throws(StoreError) -> StagedShard {
@@ -305,5 +321,9 @@ public final class S3Device: Device {
 
     private var blocks: String { client.address.key("blocks/") }
 
-    private func key(_ shard: ShardName) -> String { "\(blocks)\(shard.directoryName)/\(shard.fileName)" }
+    private func key(_ shard: ShardName) -> String { Self.key(shard, client) }
+
+    private static func key(_ shard: ShardName, _ client: S3Client) -> String {
+        client.address.key("blocks/\(shard.directoryName)/\(shard.fileName)")
+    }
 }

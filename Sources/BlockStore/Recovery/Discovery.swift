@@ -14,6 +14,8 @@ struct Discovery {
     private var tried: [String: String] = [:]  // hint → why it is no device of ours
     private var found: [DeviceID: Found] = [:]
     private var physical: Set<String> = []
+    /// What stands at places far away, which are asked side by side.
+    private var far: [String: (device: any Device, document: Result<[UInt8]?, StoreError>)] = [:]
     /// Places that the home knows, of devices in no configuration.
     private var strangers: [DeviceID: String] = [:]
     /// Places with a damaged document, judged last.
@@ -32,6 +34,7 @@ struct Discovery {
         configuration = home.configuration
         if let known, known.number > configuration.number { configuration = known }
         for (id, path) in home.paths.sorted(by: { $0.key < $1.key }) { addHint(path, for: id) }
+        lookFarAway(at: members.compactMap { home.paths[$0.id] })
         // The likely places first. Devices that changed places are found as well: where one is missing, it is looked for
         // at every hint, whosever it is.
         while let hint = untriedHint(anyones: false) ?? untriedHint(anyones: true) { look(at: hint) }
@@ -76,7 +79,7 @@ struct Discovery {
                 configured: configured, lane: lane, device: match?.device, state: state,
                 path: match?.device.place ?? expected)
         }
-        return DeviceSet(members)
+        return DeviceSet(members, environment.executor)
     }
 
     /// Where each device was found or is expected, for the copies. A place is kept for everyone: where another device stands now
@@ -138,14 +141,28 @@ struct Discovery {
         if hints[id]?.contains(path) != true { hints[id, default: []].append(path) }
     }
 
+    private mutating func lookFarAway(at hints: [String]) {
+        var places: [(hint: String, device: any Device)] = []
+        for hint in hints where environment.devices.isRemote(hint) {
+            if let device = try? environment.devices.open(hint) { places.append((hint, device)) }
+        }
+        let jobs = places.enumerated().map { number, place in
+            Job(environment.executor, on: .device(number)) { [device = place.device] () throws(StoreError) in
+                try device.readDocument(.device)
+            }
+        }
+        for (place, job) in zip(places, jobs) { far[place.hint] = (place.device, job.outcome()) }
+    }
+
     private mutating func look(at hint: String) {
         tried[hint] = ""
         let device: any Device
         let document: DeviceDocument
         do throws(StoreError) {
-            device = try environment.devices.open(hint)
+            let known = far[hint]
+            device = if let known { known.device } else { try environment.devices.open(hint) }
             guard !physical.contains(device.physicalIdentity) else { return }
-            guard let bytes = try device.readDocument(.device) else {
+            guard let bytes = if let known { try known.document.get() } else { try device.readDocument(.device) } else {
                 tried[hint] = "nothing but an empty place is there; is the disk mounted?"
                 return
             }

@@ -85,12 +85,12 @@ struct Recovery {
     /// Each device in service with the epoch it holds; nil where it holds none that can be read.
     private func readEpochs() -> [DeviceID: Epoch?] {
         var epochs: [DeviceID: Epoch?] = [:]
-        for id in devices.inService {
-            guard let device = devices.device(id) else { continue }
-            let bytes = try? device.readDocument(.epoch)
-            let document = bytes.flatMap { try? EpochDocument.parse($0, at: device.place) }
-            epochs[id] = .some(document?.epoch)
+        let answers = devices.ask(failing: false) { _, device throws(StoreError) in
+            try device.readDocument(.epoch).map { bytes throws(StoreError) in
+                try EpochDocument.parse(bytes, at: device.place)
+            }
         }
+        for (id, answer) in answers { epochs[id] = .some((try? answer.get())?.epoch) }
         return epochs
     }
 
@@ -99,15 +99,15 @@ struct Recovery {
     private func findRolledBack() throws(StoreError) -> [DeviceID] {
         var result: [DeviceID] = []
         if Mutant.isActive(.indexTrustedWithoutShard) { return result }
+        var newest: [DeviceID: ShardName] = [:]
         for id in devices.inService {
-            guard let device = devices.device(id), let newest = try index.newestBlock(on: id) else { continue }
-            do throws(StoreError) {
-                if try device.byteCount(of: ShardName(newest.block.name, newest.row)) == nil { result.append(id) }
-            } catch {
-                // Unreadable is not absent.
-                continue
-            }
+            newest[id] = try index.newestBlock(on: id).map { ShardName($0.block.name, $0.row) }
         }
+        let answers = devices.ask(failing: false) { [newest] id, device throws(StoreError) in
+            try newest[id].map { shard throws(StoreError) in try device.byteCount(of: shard) != nil } ?? true
+        }
+        // Unreadable is not absent.
+        for case (let id, .success(false)) in answers { result.append(id) }
         for id in result { try compareWhole(id) }
         return result.filter { devices.device($0) != nil }
     }
@@ -150,15 +150,11 @@ struct Recovery {
         _ known: IndexState?, listingWhole: Set<DeviceID>
     ) throws(StoreError) -> BlockSurvey {
         var listing: [(ShardName, DeviceID)] = []
-        for id in devices.inService {
-            guard let device = devices.device(id) else { continue }
+        let lists = devices.ask { id, device throws(StoreError) in
             let seen = listingWhole.contains(id) ? .none : known?.lastInService[id] ?? .none
-            do throws(StoreError) {
-                listing += try device.shards(from: seen.next).map { ($0, id) }
-            } catch {
-                devices.fail(id, error)
-            }
+            return try device.shards(from: seen.next)
         }
+        for case (let id, .success(let shards)) in lists { listing += shards.map { ($0, id) } }
         if let retired = known?.retired {
             // Left behind where a device was away, or a collection was cut off: it contributes nothing.
             listing.removeAll { shard, _ in retired.holds(shard) }

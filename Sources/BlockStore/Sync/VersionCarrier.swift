@@ -148,7 +148,7 @@ final class VersionCarrier {
         guilty.formUnion(node.damaged)
         defer { source.chunkBuffers.give(node.buffer) }
         report.read.bytes += UInt64(node.byteCount)
-        report.read.rebuiltBytes += UInt64(node.rebuiltBytes)
+        report.read.add(node.detour)
         let entries: [ManifestEntry]
         do throws(FormatError) {
             entries = try ManifestNode.parse(node.bytes, depth: depth - 1, covering: entry.byteCount)
@@ -196,7 +196,9 @@ final class VersionCarrier {
             }
             let places: Result<[[ChunkPlace]], StoreError>
             do throws(StoreError) {
-                places = .success(try chunks.places(of: begun.map(\.entry)))
+                let found = try chunks.places(of: begun.map(\.entry))
+                try chunks.expect(found)
+                places = .success(found)
             } catch {
                 places = .failure(error)
             }
@@ -249,7 +251,7 @@ final class VersionCarrier {
             case .success(let carried):
                 defer { carried.release(source) }
                 report.read.bytes += chunk.entry.byteCount
-                report.read.rebuiltBytes += UInt64(carried.plain.rebuiltBytes)
+                report.read.add(carried.plain.detour)
                 guilty.formUnion(carried.plain.damaged)
                 try session.add(carried, chunk.entry)
                 chunk.state = .stored

@@ -24,6 +24,18 @@ extension CommandTable {
                 given.
                 """,
             examples: ["bsctl simulate bit-rot --count 3 --seed 7"], run: SimulateCommands.bitRot),
+        Command(
+            "simulate node-loss", "read the store as if nodes, or disks, did not answer",
+            synopsis: ["bsctl simulate node-loss (DEVICE … | --count N) [--sample N | --all] [--seed S]"],
+            options: [Options.lossCount, Options.drillSample, Options.drillAll, Options.seed],
+            operands: 0...1024, takes: [.device],
+            details: """
+                Of any store: nothing is changed, and nothing is sent to those devices. Objects are read and verified from \
+                the others, and it says how long that takes. Exit 0 when everything would be there, 4 when not.
+                """,
+            ending: Ending("nothing was changed"),
+            examples: ["bsctl simulate node-loss nas frankfurt", "bsctl simulate node-loss --count 2 --all"],
+            run: SimulateCommands.nodeLoss),
     ]
 
     static let benchmarks: [Command] = [

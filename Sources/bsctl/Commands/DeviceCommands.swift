@@ -262,6 +262,15 @@ enum DeviceCommands {
             ("shardBytes", .unsigned(usage.bytes)),
             ("totalBytes", device.space.map { .unsigned($0.totalBytes) } ?? .null),
             ("freeBytes", device.space.map { .unsigned($0.freeBytes) } ?? .null),
+            ("answers", device.answerTimes.map(answers) ?? .null),
         ]
+    }
+
+    private static func answers(_ times: AnswerTimes) -> JSON {
+        func seconds(_ nanoseconds: UInt64?) -> JSON { nanoseconds.map { .number(Double($0) / 1e9) } ?? .null }
+        return .fields([
+            ("requests", .integer(times.requests)), ("failedRequests", .integer(times.failures)),
+            ("medianSeconds", seconds(times.medianNanoseconds)), ("tailSeconds", seconds(times.tailNanoseconds)),
+        ])
     }
 }

@@ -28,27 +28,37 @@ enum DrillCommands {
         return report.isPassed ? .done : .failed
     }
 
+    /// What was read, and how it went.
+    static func verdict(_ reading: DrillReport.Reading) -> String {
+        "\(Count.text(reading.objects, "object")), \(Size.text(reading.bytes)), read and verified, "
+            + "\(Size.text(reading.rebuiltBytes)) of it made from other shards: "
+            + (reading.failures.isEmpty
+                ? "all right" : "\(Count.text(reading.failures.count, "object")) could not be read")
+    }
+
+    static func json(_ reading: DrillReport.Reading) -> JSON {
+        .fields([
+            ("objects", .integer(reading.objects)), ("bytes", .unsigned(reading.bytes)),
+            ("rebuiltBytes", .unsigned(reading.rebuiltBytes)),
+            ("failures", .array(reading.failures.map { JSON.failure(JSON.key($0.key), $0.error) })),
+        ])
+    }
+
     private static func lines(_ report: DrillReport, _ seed: UInt64) -> [String] {
         func names(_ labels: [String]) -> String { labels.joined(separator: " and ") }
-        func verdict(_ reading: DrillReport.Reading) -> String {
-            "  \(Count.text(reading.objects, "object")), \(Size.text(reading.bytes)), read and verified, "
-                + "\(Size.text(reading.rebuiltBytes)) of it made from other shards: "
-                + (reading.failures.isEmpty
-                    ? "all right" : "\(Count.text(reading.failures.count, "object")) could not be read")
-        }
         var lines = [
             "drill on a view of the store, seed \(seed): \(Count.text(report.blocks, "block")), "
                 + "\(Count.text(report.linkedFiles, "shard")) linked",
             "",
             "\(Count.text(report.flippedBits, "bit")) flipped in \(Count.text(report.rottenShards, "shard")) on \(names(report.rottenDevices))",
-            verdict(report.afterRot),
+            "  " + verdict(report.afterRot),
             report.unseenShards + report.unmendedShards == 0
                 ? "  every damaged shard was found, and made right again"
                 : "  not found: \(Count.text(report.unseenShards, "shard")), not made right: "
                     + Count.text(report.unmendedShards, "shard"),
             "",
             "\(names(report.lostDevices)) lost",
-            verdict(report.afterLoss),
+            "  " + verdict(report.afterLoss),
         ]
         if let repair = report.repair {
             let rest = repair.lostBlocks.count
@@ -72,21 +82,14 @@ enum DrillCommands {
     }
 
     private static func fields(_ report: DrillReport, _ seed: UInt64) -> [(String, JSON)] {
-        func reading(_ reading: DrillReport.Reading) -> JSON {
-            .fields([
-                ("objects", .integer(reading.objects)), ("bytes", .unsigned(reading.bytes)),
-                ("rebuiltBytes", .unsigned(reading.rebuiltBytes)),
-                ("failures", .array(reading.failures.map { JSON.failure(JSON.key($0.key), $0.error) })),
-            ])
-        }
-        return [
+        [
             ("passed", .bool(report.isPassed)), ("seed", .unsigned(seed)), ("blocks", .integer(report.blocks)),
             ("linkedShards", .integer(report.linkedFiles)),
             ("rottenDevices", .array(report.rottenDevices.map { .string($0) })),
             ("flippedBits", .integer(report.flippedBits)), ("rottenShards", .integer(report.rottenShards)),
             ("unseenShards", .integer(report.unseenShards)), ("unmendedShards", .integer(report.unmendedShards)),
-            ("afterRot", reading(report.afterRot)), ("lostDevices", .array(report.lostDevices.map { .string($0) })),
-            ("afterLoss", reading(report.afterLoss)),
+            ("afterRot", json(report.afterRot)), ("lostDevices", .array(report.lostDevices.map { .string($0) })),
+            ("afterLoss", json(report.afterLoss)),
             ("repairedShards", report.repair.map { .integer($0.repairedShards) } ?? .null),
             ("repairOmission", .optional(report.repairOmission)), ("comparedShards", .integer(report.comparedFiles)),
             ("goneShards", .integer(report.goneFiles)), ("problems", .array(report.problems.map { .string($0) })),

@@ -121,7 +121,7 @@ enum GetCommands {
     ) -> [(String, JSON)] {
         [
             ("objects", .integer(report.objects)), ("bytes", .unsigned(report.bytes)),
-            ("rebuiltBytes", .unsigned(report.rebuiltBytes)),
+            ("rebuiltBytes", .unsigned(report.rebuiltBytes)), ("reroutedBytes", .unsigned(report.reroutedBytes)),
             ("damaged", .array(report.damaged.map { .string($0) })),
             ("failed", .array(failures.map { JSON.failure(JSON.key($0.key), $0.error) })),
             ("seconds", .number(seconds)),

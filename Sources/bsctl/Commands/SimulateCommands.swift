@@ -1,6 +1,6 @@
 import BlockStore
 
-/// simulate disk-loss and simulate bit-rot.
+/// simulate disk-loss, simulate bit-rot and simulate node-loss.
 enum SimulateCommands {
     static func diskLoss(_ invocation: Invocation) throws -> ExitCode {
         let count = invocation[Options.lossCount]
@@ -33,6 +33,42 @@ enum SimulateCommands {
             try requireSurvival(forecast, "flipping \(Count.text(count, "bit")) (seed \(random.seed))", invocation)
             return tell(isDryRun ? store.report(of: plan) : try store.rotBits(plan), "flipped", random.seed, invocation)
         }
+    }
+
+    static func nodeLoss(_ invocation: Invocation) throws -> ExitCode {
+        let count = invocation[Options.lossCount]
+        guard (count == nil) != invocation.operands.isEmpty else {
+            throw UsageError(description: "name devices, or say how many with --count N")
+        }
+        let random = SeededRandom(seed(invocation))
+        let sampleCount = invocation.has(Options.drillAll) ? nil : invocation[Options.drillSample] ?? 1000
+        return try Opening.withStore(invocation, .read) { store in
+            let chosen = try count.map { try choose($0, store, random) } ?? named(invocation.operands, store)
+            let report = try Interruption.cooperate {
+                try store.rehearse(losing: Set(chosen.map(\.id)), sampleCount: sampleCount, random: random)
+            }
+            return tell(report, random.seed, invocation)
+        }
+    }
+
+    private static func tell(_ report: RehearsalReport, _ seed: UInt64, _ invocation: Invocation) -> ExitCode {
+        let reading = report.reading
+        if invocation.has(Options.json) {
+            Terminal.print(
+                JSON.object([
+                    ("silent", .array(report.silentDevices.map { .string($0) })), ("seed", .unsigned(seed)),
+                    ("blocks", .integer(report.forecast.blocks)), ("lostBlocks", .integer(report.forecast.lostBlocks)),
+                    ("reading", DrillCommands.json(reading)), ("seconds", .number(report.seconds)),
+                ]))
+        } else if !invocation.has(Options.quiet) {
+            Terminal.print(
+                "as if \(report.silentDevices.joined(separator: " and ")) did not answer, seed \(seed): "
+                    + "\(report.forecast.lostBlocks) of \(Count.text(report.forecast.blocks, "block")) could not be read"
+            )
+            Terminal.print("\(DrillCommands.verdict(reading)), in \(Size.decimals(report.seconds, 1)) s")
+        }
+        for failure in reading.failures { Terminal.error("", failure.key, ": \(Complaint(failure.error).head)") }
+        return reading.failures.isEmpty && report.forecast.lostBlocks == 0 ? .done : .lost
     }
 
     private static func choose(_ count: Int, _ store: Store, _ random: SeededRandom) throws -> [DeviceInfo] {

@@ -58,6 +58,25 @@ struct StatusText {
             add(line, device.isDraining || isWell ? .plain : .warning)
         }
         for line in Self.reasons(status.devices) { add(line, .warning) }
+        let nodes = status.devices.compactMap { device in device.answerTimes.map { (device.label, $0) } }
+        if !nodes.isEmpty { add("") }
+        for (line, (_, times)) in zip(Table.lines(nodes.map { Self.answers($0, $1) }), nodes) {
+            add(line, times.failures == 0 ? .plain : .warning)
+        }
+    }
+
+    /// How a node answered this command.
+    private static func answers(_ label: String, _ times: AnswerTimes) -> [String] {
+        func text(_ nanoseconds: UInt64?) -> String {
+            nanoseconds.map { "\(Size.decimals(Double($0) / 1e6, $0 < 10_000_000 ? 1 : 0)) ms" } ?? "?"
+        }
+        return [
+            label, times.medianNanoseconds == nil ? "did not answer" : "answers in \(text(times.medianNanoseconds))",
+            times.tailNanoseconds == nil ? "" : "95 of 100 within \(text(times.tailNanoseconds))",
+            times.failures == 0
+                ? Count.text(times.requests, "request")
+                : "\(times.failures) of \(Count.text(times.requests, "request")) failed",
+        ]
     }
 
     /// What a person wants to know of a device, in a few words.

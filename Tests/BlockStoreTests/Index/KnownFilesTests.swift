@@ -85,7 +85,7 @@ final class KnownFilesTests: XCTestCase {
                 }
             } catch {
                 noticed += 1
-                XCTAssertEqual((error as? StoreError)?.code, .indexDamaged, "\(error)")
+                XCTAssertEqual(error.code, .indexDamaged, "\(error)")
             }
         }
         XCTAssertGreaterThan(noticed, 100)

@@ -22,15 +22,16 @@ final class NodeStoreTests: XCTestCase {
         directory = nil
     }
 
-    private func environment(home: String = "home") throws -> StoreEnvironment {
+    private func environment(home: String = "home", silenceSeconds: UInt64 = 1) throws -> StoreEnvironment {
         let path = try XCTUnwrap(directory).path + "/" + home
         return StoreEnvironment(
-            home: try DirectoryHome(path: path, creating: true), devices: TestNode.provider(home: home),
-            executor: ThreadedExecutor())
+            home: try DirectoryHome(path: path, creating: true),
+            devices: TestNode.provider(home: home, silenceSeconds: silenceSeconds), executor: ThreadedExecutor())
     }
 
-    /// A store of so many nodes, with one object.
-    private func makeStore(_ count: Int, _ profile: String, _ content: [UInt8]) throws {
+    /// A store of so many nodes, with one object. The first `free` of them cost nothing to read from.
+    private func makeStore(_ count: Int, _ profile: String, _ content: [UInt8], free: Int = 0) throws {
+        self.free = free
         let server = try TestNode.real ?? TestNode("server.py", ["--bucket", "tests"])
         self.server = server
         let host = String(server.endpoint.dropFirst("http://".count))
@@ -40,9 +41,16 @@ final class NodeStoreTests: XCTestCase {
         try put(content, "a")
     }
 
+    private var free = 0
+
     private var places: [String] {
-        proxies.enumerated().compactMap { number, proxy in server?.behind(proxy).address("n\(number)") }
+        proxies.enumerated().compactMap { number, proxy in
+            server?.behind(proxy).address("n\(number)", number < free ? "&cost=0" : "")
+        }
     }
+
+    /// How many requests came to each node so far.
+    private var requests: [Int] { proxies.map { Int($0.tell("count")) ?? 0 } }
 
     @discardableResult
     private func put(_ content: [UInt8], _ key: String) throws -> WriteReport {
@@ -65,15 +73,85 @@ final class NodeStoreTests: XCTestCase {
         let store = try Store.open(environment(), access: .read)
         defer { store.close() }
         for proxy in proxies.prefix(2) { proxy.tell("stall always") }
-        let before = proxies.map { Int($0.tell("count")) ?? 0 }
+        let before = requests
         let (bytes, report) = try get("a", store)
         XCTAssertEqual(bytes, content)
         XCTAssertEqual(report.damaged, [], "who does not answer is no damage")
         XCTAssertEqual(try store.status().usage.values.reduce(0) { $0 + $1.damagedShards }, 0)
-        for (number, proxy) in proxies.prefix(2).enumerated() {
-            let asked = (Int(proxy.tell("count")) ?? 0) - before[number]
-            XCTAssertLessThanOrEqual(asked, 4, "those under way when it froze, and nobody after them")
+        for (before, now) in zip(before, requests).prefix(2) {
+            XCTAssertLessThanOrEqual(now - before, 4, "those under way when it froze, and nobody after them")
         }
+    }
+
+    func testWhatComesLateFromANodeIsMadeFromTheOthers() throws {
+        let content = SeededRandom.bytes(3_000_000, seed: 1)
+        try makeStore(4, "rs:2+2", content)
+        let store = try Store.open(environment(silenceSeconds: 20), access: .read)
+        defer { store.close() }
+        // Two of four: one of them at least has a row with data.
+        for proxy in proxies.prefix(2) { proxy.tell("linger always GET blocks") }
+        let (bytes, report) = try get("a", store)
+        XCTAssertEqual(bytes, content)
+        XCTAssertEqual(report.damaged, [], "late is no damage")
+        let names = proxies.prefix(2).enumerated().map { number, _ in "/n\(number)" }
+        let late = try store.status().devices.filter { device in names.contains { device.path?.contains($0) ?? false } }
+        XCTAssertEqual(late.map(\.state), [.inService, .inService], "nor a failure")
+        let rows = try XCTUnwrap(
+            store.engine.index.blocks(after: nil, limit: 10).max { $0.shardPayloadBytes < $1.shardPayloadBytes })
+        let isRead = rows.shards.contains { row, id in !row.isParity && late.contains { $0.id == id } }
+        XCTAssertEqual(report.reroutedBytes > 0, isRead)
+        XCTAssertEqual(report.rebuiltBytes, 0)
+    }
+
+    func testWhatIsReadSoonIsAskedForInFewRequests() throws {
+        let content = SeededRandom.bytes(3_000_000, seed: 1)
+        try makeStore(4, "rs:2+2", content)
+        let store = try Store.open(environment(silenceSeconds: 20), access: .read)
+        defer { store.close() }
+        let before = requests
+        XCTAssertEqual(try get("a", store).bytes, content)
+        let count = zip(before, requests).reduce(0) { $0 + $1.1 - $1.0 }
+        XCTAssertLessThanOrEqual(count, 8, "some 45 chunks, next to each other on two nodes")
+        for device in try store.status().devices {
+            let times = try XCTUnwrap(device.answerTimes)
+            XCTAssertGreaterThan(times.requests, 4, "\(device.label)")
+            XCTAssertEqual(times.failures, 0)
+            XCTAssertNotNil(times.medianNanoseconds)
+        }
+    }
+
+    func testNodesThatArePlayedToBeSilentAreNotAsked() throws {
+        let content = SeededRandom.bytes(300_000, seed: 1)
+        try makeStore(4, "rs:2+2", content)
+        let store = try Store.open(environment(), access: .read)
+        defer { store.close() }
+        let before = requests
+        let report = try store.rehearse(
+            losing: Set(store.devices.prefix(2).map(\.id)), sampleCount: nil, random: SeededRandom(1))
+        XCTAssertEqual(report.forecast.lostBlocks, 0)
+        XCTAssertEqual(report.reading.objects, 1)
+        XCTAssertEqual(report.reading.bytes, 300_000)
+        XCTAssertTrue(report.reading.failures.isEmpty)
+        XCTAssertEqual(requests.prefix(2), before.prefix(2))
+        let more = try store.rehearse(
+            losing: Set(store.devices.prefix(3).map(\.id)), sampleCount: nil, random: SeededRandom(1))
+        XCTAssertGreaterThan(more.forecast.lostBlocks, 0)
+        XCTAssertEqual(more.reading.failures.map(\.key.description), ["a"])
+    }
+
+    func testNothingIsReadFromWhereItCostsWhileOthersHaveEnough() throws {
+        let content = SeededRandom.bytes(3_000_000, seed: 1)
+        try makeStore(4, "rs:2+2", content, free: 2)
+        let store = try Store.open(environment(), access: .read)
+        defer { store.close() }
+        let before = requests
+        let (bytes, report) = try get("a", store)
+        XCTAssertEqual(bytes, content)
+        XCTAssertEqual(report.damaged, [])
+        XCTAssertEqual(requests.suffix(2), before.suffix(2), "two of four have all that is needed")
+        // One of them falls silent: then the others are paid.
+        proxies[0].tell("stall always GET")
+        XCTAssertEqual(try get("a", store).bytes, content)
     }
 
     func testAPutGoesOnWithoutANodeThatDiesAndRepairPays() throws {
