@@ -16,6 +16,7 @@ extension Workload {
                 try model.write([.put(key("a"), bytes(9_000, seed: 1)), .put(key("b"), bytes(100, seed: 2))])
                 for disk in ["disk-1", "disk-3"] { model.setAbsent(disk) }
                 try model.write([.put(key("c"), bytes(4_000, seed: 3))])
+                try model.write([.put(key("d"), bytes(70, seed: 4))])
                 for disk in ["disk-1", "disk-3"] { model.setPresent(disk) }
                 model.rot("disk-2")
             }, run: { try $0.repairInPlace() }),

@@ -183,43 +183,55 @@ extension Store {
             let page = try engine.index.blocks(after: last, limit: 64)
             guard let end = page.last else { return verdict }
             last = end.name
+            var corrections: [(BlockRef, Row, DeviceID)] = []
             for block in page {
-                confirm(block, without: id, listed, moved[block.name] ?? [], engine, &verdict)
+                let found = confirm(block, without: id, listed, moved[block.name] ?? [], engine, &verdict)
+                corrections += found.map { (block.ref, $0.key, $0.value) }
                 verdict.blocks += 1
             }
+            if access == .write, !corrections.isEmpty { try engine.index.setShards(corrections) }
             progress?(Progress(phase: "reading back", doneItems: verdict.blocks, totalItems: total))
             if access == .write { _ = try takeTurns() }
         }
     }
 
+    /// Returns where shards were found that are not where the index has them: it may be older than the move that put them there.
     private func confirm(
         _ block: IndexedBlock, without id: DeviceID, _ listed: Set<ShardName>, _ moved: Set<Row>, _ engine: Engine,
         _ verdict: inout DrainVerdict
-    ) {
+    ) -> [Row: DeviceID] {
         let rows = block.profile.rows
         let onIt = rows.filter { block.shards[$0] == id || listed.contains(ShardName(block.name, $0)) }
         let isRead = !moved.isEmpty || !onIt.isEmpty
         var sound: [Row: DeviceID] = [:]
         var problems: [(Row, String)] = []
-        for row in rows {
-            let shard = ShardName(block.name, row)
-            guard let place = block.shards[row], place != id else {
-                problems.append((row, block.shards[row] == nil ? "it is nowhere" : "it is here"))
-                continue
-            }
+        var found: [Row: DeviceID] = [:]
+        func problem(of row: Row, at place: DeviceID?) -> String? {
+            guard let place else { return "it is nowhere" }
+            guard place != id else { return "it is here" }
             guard !block.damaged.contains(row), let device = engine.devices.device(place) else {
-                problems.append((row, "it is damaged or its device is out of service"))
-                continue
+                return "it is damaged or its device is out of service"
             }
+            if isRead { verdict.readShards += 1 }
+            let shard = ShardName(block.name, row)
             let problem =
                 moved.contains(row) || onIt.contains(row)
                 ? Self.problem(with: shard, on: device, engine)
                 : Self.problemAtFirstSight(with: shard, on: device, engine, reads: isRead)
-            if isRead { verdict.readShards += 1 }
-            if let problem {
-                problems.append((row, "\(engine.devices.label(place)): \(problem)"))
-            } else {
+            return problem.map { "\(engine.devices.label(place)): \($0)" }
+        }
+        for row in rows {
+            let shard = ShardName(block.name, row)
+            let place = block.shards[row]
+            guard let problem = problem(of: row, at: place) else {
                 sound[row] = place
+                continue
+            }
+            if let other = elsewhere(shard, than: [place, id], engine) {
+                sound[row] = other
+                found[row] = other
+            } else {
+                problems.append((row, problem))
             }
         }
         for row in rows where sound[row] != nil && Protection.onDistinctDevices(sound)[row] == nil {
@@ -228,6 +240,15 @@ extension Store {
         for (row, problem) in problems {
             if onIt.contains(row) { verdict.needed += 1 } else { verdict.owed += 1 }
             if verdict.reasons.count < 3 { verdict.reasons.append("shard \(ShardName(block.name, row)): \(problem)") }
+        }
+        return found
+    }
+
+    /// A device in service on which `shard` stands whole, and none of `places`.
+    private func elsewhere(_ shard: ShardName, than places: [DeviceID?], _ engine: Engine) -> DeviceID? {
+        engine.holders(of: shard, expectedOn: nil).first { holder in
+            guard !places.contains(holder), let device = engine.devices.device(holder) else { return false }
+            return Self.problem(with: shard, on: device, engine) == nil
         }
     }
 

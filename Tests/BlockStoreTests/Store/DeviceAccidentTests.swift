@@ -26,4 +26,8 @@ final class DeviceAccidentTests: XCTestCase {
     }
 
     func testAFailedMoveLosesNoShard() throws { try DeviceAccidents.aFailedMoveLosesNoShard() }
+
+    func testAnIndexOlderThanAMoveIsNoReasonToKeepADevice() throws {
+        try DeviceAccidents.anIndexOlderThanAMoveIsNoReasonToKeepADevice()
+    }
 }
