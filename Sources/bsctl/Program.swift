@@ -17,6 +17,7 @@ enum Program {
     }
 
     static func run(_ arguments: [[UInt8]]) -> Int32 {
+        Index.prepareProcess()
         // Looked for by itself: wrong usage is to be told as JSON too.
         let isJSON = arguments.prefix { $0 != Array("--".utf8) }.contains(Array("--json".utf8))
         var code = ExitCode.failed

@@ -50,12 +50,14 @@ final class BlockStaging: Sendable {
         progress = Monitor(Progress(outstanding: targets.count))
         let payload = block.payload
         let usedBytes = block.usedBytes
-        engine.environment.executor.submit(.compute) { [self] in
+        let encode: @Sendable () -> Void = { [self] in
             stage(
                 engine.environment.timing(.encode, bytes: usedBytes) {
                     EncodedBlock(self, payload: payload, usedBytes: usedBytes, engine: engine)
                 })
         }
+        // Little is done sooner than somebody is woken for it.
+        if usedBytes <= Limits.littleBytes { encode() } else { engine.environment.executor.submit(.compute, encode) }
     }
 
     var payloadBytes: Int { contents.payloadBytes == 0 ? 0 : shardPayloadBytes }

@@ -227,20 +227,23 @@ final class CommitWriter {
             for place in block.staged().values { byDevice[place.device, default: []].append(place.shard) }
         }
         let engine = self.engine
-        let jobs = byDevice.sorted { $0.key < $1.key }.map { id, shards in
-            Job(engine.environment.executor, on: .device(engine.devices.lane(id))) { () throws(StoreError) in
-                guard let device = engine.devices.device(id) else { return }
-                do throws(StoreError) {
-                    try engine.environment.timing(.name, bytes: 0) { () throws(StoreError) in
-                        try device.name(shards.sorted { $0.shard < $1.shard }, replacing: false)
+        let work = byDevice.sorted { $0.key < $1.key }.map { id, shards in
+            (
+                Lane.device(engine.devices.lane(id)),
+                { @Sendable in
+                    guard let device = engine.devices.device(id) else { return }
+                    do throws(StoreError) {
+                        try engine.environment.timing(.name, bytes: 0) { () throws(StoreError) in
+                            try device.name(shards.sorted { $0.shard < $1.shard }, replacing: false)
+                        }
+                        for block in blocks { block.noteNamed(on: id) }
+                    } catch {
+                        engine.devices.fail(id, error)
                     }
-                    for block in blocks { block.noteNamed(on: id) }
-                } catch {
-                    engine.devices.fail(id, error)
                 }
-            }
+            )
         }
-        for job in jobs { _ = job.outcome() }
+        engine.environment.executor.run(work)
     }
 
     private func requireEnough(_ blocks: [BlockStaging], _ rows: (BlockStaging) -> [Row]) throws(StoreError) {

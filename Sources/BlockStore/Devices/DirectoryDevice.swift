@@ -14,7 +14,7 @@ public final class DirectoryDevice: Device {
     private struct State: Sendable {
         var nextTicket: UInt64 = 0
         /// Temporaries that are written and not yet synced.
-        var unsynced: [UInt64: FileDescriptor] = [:]
+        var unsynced: [UInt64: (file: FileDescriptor, byteCount: Int)] = [:]
         /// Directories below the root whose own entries are known to be durable.
         var directories: [String: FileDescriptor] = [:]
         /// Directories that were only looked into: whoever made them may not have lived to sync them.
@@ -179,19 +179,20 @@ public final class DirectoryDevice: Device {
             }
             let temporaries = try directory(Self.temporaries, creating: true)
             let file = try Files.open(Self.temporaryName(staged), in: temporaries, O_WRONLY | O_CREAT | O_EXCL)
+            let byteCount = pieces.reduce(0) { $0 + $1.count }
             do throws(SystemError) {
-                let byteCount = pieces.reduce(0) { $0 + $1.count }
                 if byteCount > Self.largeBytes { try Files.reserve(byteCount, in: file) }
                 let isWritten = byteCount > Self.largeBytes ? try DirectIO.write(pieces, to: file) : false
                 if !isWritten {
                     try Files.write(pieces, to: file.number)
-                    Files.startWriteback(file)
+                    // What is short is on its way with the sync.
+                    if byteCount > Limits.cellBytes { Files.startWriteback(file) }
                 }
             } catch {
                 try? Files.remove(Self.temporaryName(staged), in: temporaries)
                 throw error
             }
-            state.withLock { $0.unsynced[ticket] = file }
+            state.withLock { $0.unsynced[ticket] = (file, byteCount) }
             return staged
         } catch {
             throw StoreError("write shard \(shard)", at: place, error)
@@ -200,12 +201,14 @@ public final class DirectoryDevice: Device {
 
     public func sync(_ staged: [StagedShard]) throws(StoreError) {
         for shard in staged {
-            guard let file = state.withLock({ $0.unsynced.removeValue(forKey: shard.ticket) }) else { continue }
+            guard let (file, byteCount) = state.withLock({ $0.unsynced.removeValue(forKey: shard.ticket) }) else {
+                continue
+            }
             try explaining("sync shard \(shard.shard)", at: place) { () throws(SystemError) in
                 try Files.syncData(file)
                 // Where there is no way past the page cache: what was written in bulk is seldom read soon, and its pages are at
                 // once good for the next shard. Memory that was touched before is several times faster.
-                if try Files.status(of: file).st_size > Self.largeBytes { Files.dropCache(of: file) }
+                if byteCount > Self.largeBytes { Files.dropCache(of: file) }
                 try file.close()
             }
         }

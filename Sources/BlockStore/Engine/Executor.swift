@@ -23,6 +23,26 @@ public protocol Executor: Sendable {
     func wait(for completion: Completion)
 }
 
+extension Executor {
+    /// Does all of it, and returns when all is done. Call from the thread that owns the operation.
+    func run(_ work: [(lane: Lane, body: @Sendable () -> Void)]) {
+        guard !work.isEmpty else { return }
+        let left = Monitor(work.count)
+        let completion = Completion()
+        for (lane, body) in work {
+            submit(lane) {
+                body()
+                let isLast = left.withLock { left in
+                    left -= 1
+                    return left == 0
+                }
+                if isLast { completion.raise() }
+            }
+        }
+        wait(for: completion)
+    }
+}
+
 /// A flag that is raised once, and that a thread can wait for.
 public final class Completion: Sendable {
     private let monitor = Monitor(false)

@@ -20,14 +20,13 @@ extension Index {
     }
 
     static func newestVersion(of key: Key, _ connection: Connection) throws(StoreError) -> IndexedVersion? {
-        let statement = try connection.statement(
-            newestFirst + " LIMIT 1"
-        ).bind(1, key.bytes)
+        let statement = try connection.statement(newest).bind(1, key.bytes)
         guard try statement.step() else { return nil }
         defer { statement.reset() }
         return try VersionRow(statement).version()
     }
 
+    private static let newest = newestFirst + " LIMIT 1"
     private static let newestFirst =
         "SELECT key, number, ordinal, value FROM versions WHERE key = ? ORDER BY number DESC, ordinal DESC"
 
@@ -129,7 +128,7 @@ extension Index {
                 current?.rows.append(row)
                 // A key with many versions: the newest is found faster from the other end.
                 guard !all, moment == nil, let seen = current?.seen, seen == Self.versionsPassedOver else { continue }
-                let newest = try connection.statement(Self.newestFirst + " LIMIT 1").bind(1, row.key)
+                let newest = try connection.statement(Self.newest).bind(1, row.key)
                 if try newest.step() { current?.rows = [VersionRow(newest)] }
                 newest.reset()
                 statement.reset()

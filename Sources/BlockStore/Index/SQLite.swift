@@ -235,3 +235,9 @@ final class Statement {
         return Array(UnsafeRawBufferPointer(start: base, count: count))
     }
 }
+
+extension Index {
+    /// Lets SQLite do without an account of its memory, for which all threads of a process take turns at each piece of it. For
+    /// programs, before they open anything: a library must not decide that for others who use SQLite.
+    public static func prepareProcess() { _ = bs_sqlite_without_statistics() }
+}

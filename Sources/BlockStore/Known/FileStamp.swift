@@ -40,6 +40,13 @@ extension timespec {
 protocol StampedSource: ByteSource {
     /// As it is now; nil where stamps are not to be trusted.
     func stamp() -> FileStamp?
+    /// When the reading began, after the first look at the stamp and before the first byte, where that was before it is asked for it; else
+    /// nil.
+    var beganNanoseconds: Int64? { get }
+}
+
+extension StampedSource {
+    var beganNanoseconds: Int64? { nil }
 }
 
 /// One reading of a file, from before its first byte until after its last: whether its stamp stands for what was read.
@@ -57,7 +64,7 @@ struct FileReading {
         self.source = source
         self.before = before
         // Not before the look at the stamp, nor after the first byte.
-        beganNanoseconds = clock.wallNanoseconds()
+        beganNanoseconds = source.beganNanoseconds ?? clock.wallNanoseconds()
     }
 
     /// The stamp of exactly what was read; nil when the file may have changed meanwhile, or may yet change within the tick of

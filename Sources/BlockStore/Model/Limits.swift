@@ -43,6 +43,9 @@ enum Limits {
     /// So many files of a tree are looked up together, of so many directories, which are open as long.
     static let filesTogether = 256
     static let directoriesTogether = 32
+    /// Files up to so many bytes are read ahead of their turn, so many by one job.
+    static let smallFileBytes = 32 << 10
+    static let smallFilesTogether = 32
     /// A batch that holds the ends of so many objects is full, however few bytes are in it.
     static let objectsTogether = 4096
     /// So many chunks are looked up together when marking what is needed: some 120 bytes each.
@@ -66,6 +69,8 @@ enum Limits {
     static let gatheredBytes = 1 << 20
     static let piecesAheadBytes = 2 << 20
     static let objectsArriving = 8
+    /// To digest, compress or encode so many bytes takes less than waking a thread for it.
+    static let littleBytes = 64 << 10
     /// A source is read in pieces of so many bytes.
     static let pieceBytes = 256 << 10
     /// Those who have gathered their objects wait while so many bytes wait to be stored.

@@ -314,7 +314,10 @@ public final class WriteSession {
     /// Hands a full batch to a compute lane; waits for the oldest when enough are under way.
     func send(_ batch: ChunkBatch) throws(StoreError) {
         let (engine, finder) = (engine, finder)
-        let job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
+        // Little that nothing else goes beside is done sooner here than by somebody who must be woken for it.
+        let isLittle = batch.filled <= Limits.littleBytes && underWay.isEmpty
+        let executor: any Executor = isLittle ? InlineExecutor() : engine.environment.executor
+        let job = Job(executor, on: .compute) { () throws(StoreError) in
             try batch.process(engine) { digests throws(StoreError) in try finder.areHits(digests) }
             return true
         }

@@ -14,6 +14,8 @@ final class TreeReader {
     private var waiting: [Waiting] = []
     /// Of which files may wait, so that they are open.
     private var waitingDirectories = 0
+    /// Files that are being read, small ones on other threads.
+    private var reading: [Reading] = []
     /// Whether the file systems met so far keep stamps.
     private var keepsStamps: [dev_t: Bool] = [:]
     private let onObject: (Key) -> Void
@@ -46,6 +48,7 @@ final class TreeReader {
         }
         try put(root, status, key, path)
         try storeWaiting()
+        try storeRead()
     }
 
     static func identity(_ status: stat) -> String { "\(status.st_dev):\(status.st_ino)" }
@@ -135,9 +138,59 @@ final class TreeReader {
                 }
             }
         }
-        for object in unknown {
-            guard case .file(let name, let directory, _) = object.content else { continue }
-            try store(object) { () throws(StoreError) in try readFile(name, in: directory, object) }
+        // Those of last time meanwhile: what was just begun is read beside them.
+        let begun = startReading(unknown)
+        try storeRead()
+        reading = begun
+    }
+
+    /// Begins to read small files, many together.
+    private func startReading(_ files: [Waiting]) -> [Reading] {
+        var reading: [Reading] = []
+        var together: [(file: Waiting, name: [UInt8], directory: FileDescriptor, stamp: FileStamp, keepsStamps: Bool)] =
+            []
+        func begin() {
+            guard !together.isEmpty else { return }
+            let (work, clock) = (
+                together.map { ($0.name, $0.directory, $0.stamp, $0.keepsStamps) }, session.engine.environment.clock
+            )
+            let job = Job(session.engine.environment.executor, on: .compute) { () throws(StoreError) in
+                work.map { SmallFile.read($0, in: $1, seen: $2, keepsStamps: $3, clock) }
+            }
+            reading.append(Reading(files: together.map(\.file), job: job))
+            together = []
+        }
+        for file in files {
+            guard case .file(let name, let directory, let stamp?) = file.content,
+                (1...UInt64(Limits.smallFileBytes)).contains(stamp.byteCount),
+                let keepsStamps = keepsStamps(below: directory, on: dev_t(stamp.device))
+            else {
+                begin()
+                reading.append(Reading(files: [file], job: nil))
+                continue
+            }
+            together.append((file, name, directory, stamp, keepsStamps))
+            if together.count >= Limits.smallFilesTogether { begin() }
+        }
+        begin()
+        return reading
+    }
+
+    /// Stores the files that are being read, in their order.
+    private func storeRead() throws(StoreError) {
+        let begun = reading
+        reading = []
+        for reading in begun {
+            let ready = try reading.job?.value() ?? [nil]
+            for (object, small) in zip(reading.files, ready) {
+                guard case .file(let name, let directory, _) = object.content else { continue }
+                try store(object) { () throws(StoreError) in
+                    guard let small else { return try readFile(name, in: directory, object) }
+                    small.onBytes = onBytes
+                    try session.put(object.key, attributes: small.attributes, from: small, skippingUnchanged: true)
+                    return true
+                }
+            }
         }
     }
 
@@ -197,6 +250,13 @@ final class TreeReader {
         return true
     }
 
+    /// Nil where it is not known: a file that stands in a directory of another device must be asked itself.
+    private func keepsStamps(below directory: FileDescriptor, on device: dev_t) -> Bool? {
+        if let known = keepsStamps[device] { return known }
+        guard let status = try? Files.status(of: directory), status.st_dev == device else { return nil }
+        return keepsStamps(directory, on: device)
+    }
+
     private func keepsStamps(_ file: FileDescriptor, on device: dev_t) -> Bool {
         if let known = keepsStamps[device] { return known }
         let found = Files.keepsStamps(file)
@@ -223,4 +283,10 @@ private struct Waiting {
     let attributes: ObjectAttributes
     let path: [UInt8]
     let content: Content
+}
+
+/// Files that are read by one job, or a file that is read when its turn comes.
+private struct Reading {
+    let files: [Waiting]
+    let job: Job<[SmallFile?]>?
 }

@@ -83,6 +83,37 @@ final class KnownFileTests: XCTestCase {
         return try XCTUnwrap(Int(line.dropFirst(7)))
     }
 
+    func testASmallFileIsReadAheadOnlyWhileItIsWhatWasSeen() throws {
+        let root = try Files.open(Array(tree.utf8), O_RDONLY | O_DIRECTORY)
+        let clock = LateClock(seconds: 100)
+        func read(_ name: String, seen: FileStamp) -> SmallFile? {
+            SmallFile.read(Array(name.utf8), in: root, seen: seen, keepsStamps: true, clock)
+        }
+        let seen = try XCTUnwrap(FileStamp(try XCTUnwrap(Files.status(of: Array("small-3".utf8), in: root))))
+        let file = try XCTUnwrap(read("small-3", seen: seen))
+        // As it is read: a look before the first byte, and one after the last.
+        let reading = try XCTUnwrap(FileReading(file, clock))
+        var bytes = [UInt8](repeating: 0, count: 5000)
+        let count = try bytes.withMutableBytes { raw throws(StoreError) in try file.read(into: raw) }
+        XCTAssertEqual(Array(bytes[..<count]), SeededRandom.bytes(3003, seed: 3))
+        XCTAssertEqual(try bytes.withMutableBytes { raw throws(StoreError) in try file.read(into: raw) }, 0)
+        XCTAssertEqual(reading.end(receivedBytes: 3003), seen)
+
+        // Written to since it was seen and before it was read: what is read is told with its new stamp.
+        write(3003, to: "small-3", seed: 77)
+        let later = try XCTUnwrap(read("small-3", seen: seen))
+        let again = try XCTUnwrap(FileReading(later, clock)).end(receivedBytes: 3003)
+        XCTAssertNotEqual(again, seen)
+        // Longer, gone, or a pipe: left to who knows what to say of it.
+        write(3004, to: "small-3", seed: 3)
+        XCTAssertNil(read("small-3", seen: seen))
+        XCTAssertNil(read("absent", seen: seen))
+        XCTAssertEqual(mkfifo(tree + "/pipe", 0o600), 0)
+        XCTAssertNil(read("pipe", seen: seen))
+        XCTAssertEqual(symlink("small-4", tree + "/link"), 0)
+        XCTAssertNil(read("link", seen: seen))
+    }
+
     func testAnUnchangedTreeIsNotRead() throws {
         XCTAssertEqual(try putTree().unread, 0)
         let before = try bytesRead()
