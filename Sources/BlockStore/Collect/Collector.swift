@@ -185,6 +185,7 @@ struct Collector {
             jobs.append(
                 Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
                     let reader = ChunkReader(engine: engine)
+                    try reader.expect(chunks.lazy.map { [$0.place] })
                     let bytes = Buffer(byteCount: chunks.reduce(0) { $0 + $1.place.storedBytes })
                     var offset = 0
                     for (digest, place) in chunks {

@@ -70,10 +70,13 @@ public enum ReadSource: Sendable {
 public struct ExpectedRead: Sendable, Hashable {
     public let shard: ShardName
     public let range: Range<Int>
+    /// How much behind it is likely to be read as well: fetched with it, where it is not on its way already.
+    public let aheadBytes: Int
 
-    public init(shard: ShardName, range: Range<Int>) {
+    public init(shard: ShardName, range: Range<Int>, aheadBytes: Int = 0) {
         self.shard = shard
         self.range = range
+        self.aheadBytes = aheadBytes
     }
 }
 

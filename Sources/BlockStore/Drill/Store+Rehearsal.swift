@@ -7,8 +7,8 @@ public struct RehearsalReport: Sendable {
 }
 
 extension Store {
-    /// Reads and verifies objects as if these devices did not answer. Nothing is changed, nothing is sent to them, and others read and
-    /// write meanwhile. Blocks the calling thread.
+    /// Reads and verifies objects as if these devices did not answer. Nothing is changed but what any read notes of damage, nothing is sent
+    /// to them, and others read and write meanwhile. Blocks the calling thread.
     ///
     /// - Parameters:
     ///   - sampleCount: so many objects, chosen at random; nil for all.

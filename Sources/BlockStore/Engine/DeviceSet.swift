@@ -146,9 +146,10 @@ extension DeviceSet {
     /// What `body` makes of each device in service, in their order. Those far away are asked side by side: asking all of them takes
     /// no longer than asking one. A device that fails leaves service where `failing`.
     func ask<Value: Sendable>(
-        failing: Bool = true, _ body: @escaping @Sendable (DeviceID, any Device) throws(StoreError) -> Value
+        _ ids: [DeviceID]? = nil, failing: Bool = true,
+        _ body: @escaping @Sendable (DeviceID, any Device) throws(StoreError) -> Value
     ) -> [(id: DeviceID, answer: Result<Value, StoreError>)] {
-        let asked = inService.compactMap { id in device(id).map { (id: id, device: $0) } }
+        let asked = (ids ?? inService).compactMap { id in device(id).map { (id: id, device: $0) } }
         let jobs = asked.map { id, device in
             device.isRemote
                 ? Job(executor, on: .device(lane(id))) { () throws(StoreError) in try body(id, device) } : nil
@@ -158,6 +159,20 @@ extension DeviceSet {
             if failing, case .failure(let error) = answer { fail(asked.id, error) }
             return (asked.id, answer)
         }
+    }
+
+    /// Takes the locks of all devices in service; nil when that is done, else one that another has. Who cannot have them all may have some.
+    ///
+    /// In order and the first alone, so that of two who come at the same time one has them all; then those far away side by
+    /// side.
+    func lock() -> DeviceID? {
+        let all = inService
+        let alone = all.enumerated().filter { $0.offset == 0 || device($0.element)?.isRemote == false }.map(\.element)
+        for ids in alone.map({ [$0] }) + [all.filter { !alone.contains($0) }] {
+            let answers = ask(ids) { _, device throws(StoreError) in try device.tryLock() }
+            for case (let id, .success(false)) in answers { return id }
+        }
+        return nil
     }
 
     /// Gives the locks of all devices back that have one.

@@ -19,7 +19,7 @@ public protocol Executor: Sendable {
     /// Queues `work`; it runs soon, once.
     func submit(_ lane: Lane, _ work: @escaping @Sendable () -> Void)
 
-    /// Returns when `isDone` holds. Called by `Job` alone, which also tells `isDone` under its lock.
+    /// Returns when `completion` is raised. Called by the thread that owns an operation, never on a lane.
     func wait(for completion: Completion)
 }
 

@@ -156,7 +156,7 @@ struct Opening {
 
     private func lockDevices(_ devices: DeviceSet) throws(StoreError) -> Bool {
         if Mutant.isActive(.deviceNotLocked) { return true }
-        for case (let id, .success(false)) in devices.ask({ _, device throws(StoreError) in try device.tryLock() }) {
+        if let id = devices.lock() {
             Self.release(devices)
             guard access == .write, let device = devices.device(id) else { return false }
             throw StoreError(

@@ -207,11 +207,10 @@ extension Store {
                     configured: pair.0, lane: lane, device: pair.1, state: .inService, path: pair.1.place)
             }, environment.executor)
         defer { set.unlock() }
-        for (id, isLocked) in set.ask(failing: false, { _, device throws(StoreError) in try device.tryLock() }) {
-            guard try isLocked.get() else {
-                throw StoreError(.locked, "create a store", at: set.name(id), detail: "another process is using it")
-            }
+        if let id = set.lock() {
+            throw StoreError(.locked, "create a store", at: set.name(id), detail: "another process is using it")
         }
+        if let problem = set.order.compactMap({ set.failures[$0] }).first { throw problem }
         let engine = Engine(environment: environment, configuration: configuration, devices: set, index: index)
         let nobody = Epoch(counter: 0, writer: WriterID(high: 0, low: 0))
         let tenure = WriterTenure(

@@ -65,7 +65,9 @@ final class ThreadPool: Sendable {
     func submit(_ work: @escaping @Sendable () -> Void) {
         let startsThread = monitor.withLock { state in
             state.added.append(work)
-            guard state.idleThreads == 0, state.threads < maximumThreads else { return false }
+            // Who is idle may have been woken for another piece already.
+            let waiting = state.ready.count + state.added.count
+            guard waiting > state.idleThreads, state.threads < maximumThreads else { return false }
             state.threads += 1
             return true
         }

@@ -3,7 +3,7 @@ import Erasure
 /// Makes ranges of rows from others, without a look at checksums: of rows that are known to be lost, that do not come, or that cost
 /// more. Who asks compares the digest of what comes of it, and goes the sure way (`BlockReader`) where it differs.
 ///
-/// Exactly what is asked for is read, nothing is kept but the plans, and nobody waits for anybody. Any thread.
+/// From devices near by exactly what is asked for is read; nothing is kept here but the plans. Any thread.
 final class LostRows: Sendable {
     private struct Loss: Hashable {
         let block: BlockRef
@@ -35,8 +35,11 @@ final class LostRows: Sendable {
         for _ in 0..<block.shards.count {
             guard let rebuilder = rebuilder(for: row, of: block) else { return false }
             let reads = rebuilder.plan.reads
-            if isAhead { expect(reads, of: block, around: start..<(start + target.count)) }
-            guard areAtHand(reads, of: block, start..<(start + target.count)) else { continue }
+            let range = start..<(start + target.count)
+            // Where all are late there is no way round, and asking others only adds to what is in the way.
+            if isAhead, reads.contains(where: { isLate(block.shards[$0]) }) { return false }
+            expect(reads, of: block, range, aheadBytes: isAhead ? Limits.readAheadBytes / 4 : 0)
+            guard areAtHand(reads, of: block, range) else { continue }
             return make(rebuilder, of: block, from: start, into: target)
         }
         return rebuilder(for: row, of: block).map { make($0, of: block, from: start, into: target) } ?? false
@@ -85,16 +88,22 @@ final class LostRows: Sendable {
         return sources.reduce(0) { $0 + (engine.devices.readCost(of: block.shards[$1]) ?? cost) } < cost
     }
 
-    private func expect(_ rows: [Row], of block: IndexedBlock, around range: Range<Int>) {
-        let step = Limits.readAheadBytes / 4
-        let end = min((range.upperBound + step - 1) / step * step, block.shardPayloadBytes)
-        let whole = (range.lowerBound / step * step)..<max(end, range.upperBound)
+    private func expect(_ rows: [Row], of block: IndexedBlock, _ range: Range<Int>, aheadBytes: Int) {
+        guard engine.devices.hasRemote else { return }
         for row in rows {
             guard let id = block.shards[row], let device = engine.devices.readable(id), device.isRemote else {
                 continue
             }
-            device.expect([ExpectedRead(payload: whole, of: ShardName(block.name, row))])
+            let left = max(0, block.shardPayloadBytes - range.upperBound)
+            device.expect([
+                ExpectedRead(payload: range, of: ShardName(block.name, row), aheadBytes: min(aheadBytes, left))
+            ])
         }
+    }
+
+    private func isLate(_ id: DeviceID?) -> Bool {
+        guard let id, let device = engine.devices.readable(id), device.isRemote else { return false }
+        return device.isLate(patience: engine.devices.patience(with: id))
     }
 
     private func rebuilder(for row: Row, of block: IndexedBlock) -> Rebuilder? {
@@ -131,8 +140,7 @@ final class LostRows: Sendable {
         var rows: [Preference: [Row]] = [:]
         for (source, id) in block.shards where source != row && !block.damaged.contains(source) {
             guard let device = engine.devices.readable(id) else { continue }
-            let isLate = device.isRemote && device.isLate(patience: engine.devices.patience(with: id))
-            rows[Preference(isLate: isLate, cost: device.readCost), default: []].append(source)
+            rows[Preference(isLate: isLate(id), cost: device.readCost), default: []].append(source)
         }
         return rows.sorted { $0.key < $1.key }.map { $0.value.sorted() }
     }
@@ -140,8 +148,9 @@ final class LostRows: Sendable {
 
 extension ExpectedRead {
     /// A part of the shard's payload.
-    init(payload range: Range<Int>, of shard: ShardName) {
+    init(payload range: Range<Int>, of shard: ShardName, aheadBytes: Int = 0) {
         let offset = ShardLayout.payloadOffset
-        self.init(shard: shard, range: (offset + range.lowerBound)..<(offset + range.upperBound))
+        self.init(
+            shard: shard, range: (offset + range.lowerBound)..<(offset + range.upperBound), aheadBytes: aheadBytes)
     }
 }

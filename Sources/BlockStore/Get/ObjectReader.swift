@@ -116,7 +116,7 @@ final class ObjectReader {
     private static let maximumBytesAhead = 32 << 20
     private var isRemote: Bool { engine.devices.hasRemote }
     private var chunksLookedUp: Int { isRemote ? Limits.remoteChunksLookedUp : Limits.chunksLookedUp }
-    private var maximumEventsAhead: Int { isRemote ? Limits.remoteChunksAhead : 64 }
+    private var maximumEventsAhead: Int { isRemote ? Limits.remoteChunksAhead / 4 : 64 }
     private var maximumChunksInWork: Int { max(engine.environment.executor.width * 4, 2 * Limits.chunksLookedUp) }
     private var maximumChunksAhead: Int { isRemote ? Limits.remoteChunksAhead : maximumChunksInWork }
 
@@ -146,6 +146,15 @@ final class ObjectReader {
             let (entry, chunks) = (chunk.entry, self.chunks)
             guard let places = chunk.places else { preconditionFailure("what is found has been looked up") }
             chunksInWork += 1
+            // What was only planned is not read any more when somebody wants an end.
+            if engine.environment.shouldStop() {
+                chunk.job = Job(InlineExecutor(), on: .compute) {
+                    [environment = engine.environment] () throws(StoreError) in
+                    try environment.checkStop("go on reading")
+                    throw StoreError(.interrupted, "go on reading", detail: "it was interrupted")
+                }
+                continue
+            }
             chunk.job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
                 try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places.get())
             }

@@ -40,7 +40,8 @@ enum Limits {
     /// The database of known files grows to so much, of which SQLite may keep so much in memory.
     static let knownFilesBytes = 1 << 30
     static let knownFilesCacheBytes = 16 << 20
-    /// So many files of a tree are looked up together, of so many directories, which are open as long.
+    /// So many files of a tree are looked up together, of so many directories, which are open until their files are read: twice as
+    /// many at most.
     static let filesTogether = 256
     static let directoriesTogether = 32
     /// Files up to so many bytes are read ahead of their turn, so many by one job.
@@ -114,6 +115,8 @@ enum Limits {
     static let readAheadBytes = 4 << 20
     static let passedAheadBytes = 32 << 10
     static let keptAheadBytes = 32 << 20
+    /// What was not read within 10 s is not waited for any more.
+    static let keptAheadNanoseconds: UInt64 = 10_000_000_000
     static let nodeReadThreads = 4
     /// A get from nodes looks up so many chunks together, and knows so many ahead of what it delivers.
     static let remoteChunksLookedUp = 64

@@ -221,19 +221,21 @@ extension Store {
             return problem.map { "\(engine.devices.label(place)): \($0)" }
         }
         for row in rows {
-            let shard = ShardName(block.name, row)
             let place = block.shards[row]
             guard let problem = problem(of: row, at: place) else {
                 sound[row] = place
                 continue
             }
-            if let other = elsewhere(shard, than: [place, id], engine) {
-                sound[row] = other
-                found[row] = other
-            } else {
-                problems.append((row, problem))
-            }
+            problems.append((row, problem))
         }
+        // Where the index says may be older than where they are. Who is only away may come back with its own.
+        for (row, _) in problems where block.shards[row].map({ $0 == id || engine.devices.device($0) != nil }) ?? true {
+            let taken = Set(sound.values).union([id]).union([block.shards[row]].compactMap(\.self))
+            guard let other = elsewhere(ShardName(block.name, row), than: taken, engine) else { continue }
+            sound[row] = other
+            found[row] = other
+        }
+        problems.removeAll { found[$0.0] != nil }
         for row in rows where sound[row] != nil && Protection.onDistinctDevices(sound)[row] == nil {
             problems.append((row, "it stands beside another shard of its block"))
         }
@@ -245,7 +247,7 @@ extension Store {
     }
 
     /// A device in service on which `shard` stands whole, and none of `places`.
-    private func elsewhere(_ shard: ShardName, than places: [DeviceID?], _ engine: Engine) -> DeviceID? {
+    private func elsewhere(_ shard: ShardName, than places: Set<DeviceID>, _ engine: Engine) -> DeviceID? {
         engine.holders(of: shard, expectedOn: nil).first { holder in
             guard !places.contains(holder), let device = engine.devices.device(holder) else { return false }
             return Self.problem(with: shard, on: device, engine) == nil

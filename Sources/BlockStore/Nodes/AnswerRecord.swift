@@ -38,9 +38,10 @@ final class AnswerRecord: Sendable {
                 state.failures += 1
                 return
             }
+            // Short and long reads tell little of each other.
             if byteCount <= Limits.leastAheadBytes / 4 {
                 state.short.add(nanoseconds)
-            } else if isRead {
+            } else if isRead, byteCount >= Limits.readAheadBytes / 4 {
                 state.reads.add(nanoseconds)
             }
         }

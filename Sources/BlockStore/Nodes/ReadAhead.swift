@@ -58,6 +58,7 @@ final class ReadAhead: Sendable {
         let stretch: Stretch
         /// Of what was expected: how much is still to be read. Nil where nobody said so.
         var unreadBytes: Int?
+        let sinceNanoseconds: UInt64
     }
 
     private struct State {
@@ -74,12 +75,18 @@ final class ReadAhead: Sendable {
             kept.lastIndex { $0.stretch.has(shard, range) }
         }
 
-        mutating func add(_ stretch: Stretch, unreadBytes: Int? = nil) {
-            kept.append(Kept(stretch: stretch, unreadBytes: unreadBytes))
-            var byteCount = kept.reduce(0) { $0 + $1.stretch.range.count }
-            while byteCount > Limits.keptAheadBytes, kept.count > 1 {
-                byteCount -= kept.removeFirst().stretch.range.count
+        /// Keeps it, in the place of what nobody said he would read, or has not read for long. False where there is no room for it.
+        mutating func add(_ stretch: Stretch, unreadBytes: Int? = nil, now: UInt64) -> Bool {
+            var byteCount = kept.reduce(stretch.range.count) { $0 + $1.stretch.range.count }
+            while byteCount > Limits.keptAheadBytes, !kept.isEmpty {
+                let isOld = { (kept: Kept) in
+                    kept.unreadBytes == nil || now &- kept.sinceNanoseconds > Limits.keptAheadNanoseconds
+                }
+                guard let old = kept.firstIndex(where: isOld) else { return false }
+                byteCount -= kept.remove(at: old).stretch.range.count
             }
+            kept.append(Kept(stretch: stretch, unreadBytes: unreadBytes, sinceNanoseconds: now))
+            return true
         }
     }
 
@@ -93,37 +100,48 @@ final class ReadAhead: Sendable {
         self.fetch = fetch
     }
 
-    /// Begins to fetch what is going to be read, unless it is on its way. Near things are fetched together.
+    /// Begins to fetch what is going to be read, unless it is on its way. Near things are fetched together. What there is no room
+    /// for is left to whoever reads it.
     func expect(_ reads: [ExpectedRead]) {
+        let now = clock.monotonicNanoseconds()
         let new = state.withLock { state -> [Stretch] in
-            var new: [(shard: ShardName, range: Range<Int>, unreadBytes: Int)] = []
+            var new: [(shard: ShardName, range: Range<Int>, unreadBytes: Int?)] = []
             for read in reads where !read.range.isEmpty {
+                let isCounted = read.aheadBytes == 0
                 if let known = state.stretch(read.shard, read.range) {
-                    if let unread = state.kept[known].unreadBytes {
+                    if isCounted, let unread = state.kept[known].unreadBytes {
                         state.kept[known].unreadBytes = unread + read.range.count
                     }
-                } else if let last = new.last, last.shard == read.shard, last.range.lowerBound <= read.range.lowerBound,
-                    read.range.lowerBound <= last.range.upperBound + Limits.passedAheadBytes,
-                    read.range.upperBound - last.range.lowerBound <= Limits.readAheadBytes
-                {
-                    let end = max(last.range.upperBound, read.range.upperBound)
-                    new[new.count - 1].range = last.range.lowerBound..<end
-                    new[new.count - 1].unreadBytes += read.range.count
+                } else if let last = new.lastIndex(where: { Self.isNear(read, $0.shard, $0.range) }) {
+                    let end = max(new[last].range.upperBound, read.range.upperBound)
+                    new[last].range = new[last].range.lowerBound..<end
+                    new[last].unreadBytes = new[last].unreadBytes.map { $0 + read.range.count }
                 } else {
-                    new.append((read.shard, read.range, read.range.count))
+                    let range = read.range.lowerBound..<(read.range.upperBound + read.aheadBytes)
+                    new.append((read.shard, range, isCounted ? read.range.count : nil))
                 }
             }
-            return new.map { shard, range, unreadBytes in
+            return new.compactMap { shard, range, unreadBytes in
                 let stretch = Stretch(shard, range)
-                state.add(stretch, unreadBytes: unreadBytes)
-                return stretch
+                return state.add(stretch, unreadBytes: unreadBytes, now: now) ? stretch : nil
             }
         }
-        for stretch in new {
-            threads.submit { [self] in
-                // Why it fails is found out, and told, by who reads it.
-                try? fill(stretch)
-            }
+        for stretch in new { begin(stretch) }
+    }
+
+    /// Whether it is fetched with a stretch at no more than what may lie between.
+    private static func isNear(_ read: ExpectedRead, _ shard: ShardName, _ range: Range<Int>) -> Bool {
+        read.aheadBytes == 0 && shard == read.shard && range.lowerBound <= read.range.lowerBound
+            && read.range.lowerBound <= range.upperBound + Limits.passedAheadBytes
+            && max(range.upperBound, read.range.upperBound) - range.lowerBound <= Limits.readAheadBytes
+    }
+
+    private func begin(_ stretch: Stretch) {
+        threads.submit { [self] in
+            // Nobody will find it any more.
+            guard state.withLock({ $0.kept.contains { $0.stretch === stretch } }) else { return stretch.set(.nothing) }
+            // Why it fails is found out, and told, by who reads it.
+            try? fill(stretch)
         }
     }
 
@@ -132,16 +150,26 @@ final class ReadAhead: Sendable {
     func isAtHand(_ shard: ShardName, _ range: Range<Int>, patience nanoseconds: UInt64) -> Bool {
         var known = stretch(shard, range)
         if known == nil {
-            expect([ExpectedRead(shard: shard, range: range)])
-            known = stretch(shard, range)
+            if isLate(patience: nanoseconds) { return false }
+            known = beginReading(shard, range)
         }
-        // It has failed already, as who reads it is told.
+        // There is no room for it, or it has failed already, as who reads it is told.
         guard let known else { return true }
-        let step = max(1_000_000, nanoseconds / 8)
+        let step = min(max(1_000_000, nanoseconds / 8), 10_000_000)
         while known.outcome.wait(atMost: step, until: { $0 == nil ? nil : true }) == nil {
             if isLate(patience: nanoseconds) { return false }
         }
         return true
+    }
+
+    /// What nobody expected: a longer stretch for who reads on, else just that.
+    private func beginReading(_ shard: ShardName, _ range: Range<Int>) -> Stretch? {
+        let now = clock.monotonicNanoseconds()
+        let (known, own) = state.withLock { Self.plan(&$0, shard, range, now) }
+        if let own { begin(own) }
+        if let found = known ?? own { return found }
+        expect([ExpectedRead(shard: shard, range: range)])
+        return stretch(shard, range)
     }
 
     private func stretch(_ shard: ShardName, _ range: Range<Int>) -> Stretch? {
@@ -160,12 +188,11 @@ final class ReadAhead: Sendable {
     func read(
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Int {
-        // Past any shard's end, or so long that it pays by itself.
-        guard offset < Limits.documentBytes << 4, buffer.count <= Limits.readAheadBytes / 2 else {
-            return try fetch(shard, offset, buffer)
-        }
+        // Past any shard's end.
+        guard offset < Limits.documentBytes << 4 else { return try fetch(shard, offset, buffer) }
         let wanted = offset..<(offset + buffer.count)
-        let (known, own) = state.withLock { Self.plan(&$0, shard, wanted) }
+        let now = clock.monotonicNanoseconds()
+        let (known, own) = state.withLock { Self.plan(&$0, shard, wanted, now) }
         if let known {
             let count = known.copy(from: offset, into: buffer)
             noteRead(known, wanted.count)
@@ -218,9 +245,11 @@ final class ReadAhead: Sendable {
 
     /// The stretch that has what is wanted, or one that is to be fetched, or neither.
     private static func plan(
-        _ state: inout State, _ shard: ShardName, _ wanted: Range<Int>
+        _ state: inout State, _ shard: ShardName, _ wanted: Range<Int>, _ now: UInt64
     ) -> (known: Stretch?, own: Stretch?) {
         if let known = state.stretch(shard, wanted) { return (state.kept[known].stretch, nil) }
+        // So long that it pays by itself.
+        guard wanted.count <= Limits.readAheadBytes / 2 else { return (nil, nil) }
         guard let last = state.ends[shard], wanted.lowerBound >= last.offset - last.aheadBytes,
             wanted.lowerBound <= last.offset + last.aheadBytes
         else {
@@ -234,7 +263,6 @@ final class ReadAhead: Sendable {
             shard, wanted.lowerBound..<max(wanted.upperBound, wanted.lowerBound + last.aheadBytes))
         state.usualBytes = min(last.aheadBytes * 2, Limits.readAheadBytes)
         state.ends[shard] = (stretch.range.upperBound, state.usualBytes)
-        state.add(stretch)
-        return (nil, stretch)
+        return (nil, state.add(stretch, now: now) ? stretch : nil)
     }
 }
