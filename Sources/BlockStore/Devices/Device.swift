@@ -70,10 +70,11 @@ public enum ReadSource: Sendable {
 public struct ExpectedRead: Sendable, Hashable {
     public let shard: ShardName
     public let range: Range<Int>
-    /// How much behind it is likely to be read as well: fetched with it, where it is not on its way already.
-    public let aheadBytes: Int
+    /// Where nobody said so before: it is fetched, with so much behind it, unless it is on its way already. Nil for what is said once,
+    /// and then read once.
+    public let aheadBytes: Int?
 
-    public init(shard: ShardName, range: Range<Int>, aheadBytes: Int = 0) {
+    public init(shard: ShardName, range: Range<Int>, aheadBytes: Int? = nil) {
         self.shard = shard
         self.range = range
         self.aheadBytes = aheadBytes

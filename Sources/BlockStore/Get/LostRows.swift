@@ -148,7 +148,7 @@ final class LostRows: Sendable {
 
 extension ExpectedRead {
     /// A part of the shard's payload.
-    init(payload range: Range<Int>, of shard: ShardName, aheadBytes: Int = 0) {
+    init(payload range: Range<Int>, of shard: ShardName, aheadBytes: Int? = nil) {
         let offset = ShardLayout.payloadOffset
         self.init(
             shard: shard, range: (offset + range.lowerBound)..<(offset + range.upperBound), aheadBytes: aheadBytes)

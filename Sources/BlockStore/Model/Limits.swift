@@ -114,7 +114,7 @@ enum Limits {
     static let leastAheadBytes = 256 << 10
     static let readAheadBytes = 4 << 20
     static let passedAheadBytes = 32 << 10
-    static let keptAheadBytes = 32 << 20
+    static let keptAheadBytes = 48 << 20
     /// What was not read within 10 s is not waited for any more.
     static let keptAheadNanoseconds: UInt64 = 10_000_000_000
     static let nodeReadThreads = 4

@@ -107,7 +107,7 @@ final class ReadAhead: Sendable {
         let new = state.withLock { state -> [Stretch] in
             var new: [(shard: ShardName, range: Range<Int>, unreadBytes: Int?)] = []
             for read in reads where !read.range.isEmpty {
-                let isCounted = read.aheadBytes == 0
+                let isCounted = read.aheadBytes == nil
                 if let known = state.stretch(read.shard, read.range) {
                     if isCounted, let unread = state.kept[known].unreadBytes {
                         state.kept[known].unreadBytes = unread + read.range.count
@@ -117,7 +117,7 @@ final class ReadAhead: Sendable {
                     new[last].range = new[last].range.lowerBound..<end
                     new[last].unreadBytes = new[last].unreadBytes.map { $0 + read.range.count }
                 } else {
-                    let range = read.range.lowerBound..<(read.range.upperBound + read.aheadBytes)
+                    let range = read.range.lowerBound..<(read.range.upperBound + (read.aheadBytes ?? 0))
                     new.append((read.shard, range, isCounted ? read.range.count : nil))
                 }
             }
@@ -131,7 +131,7 @@ final class ReadAhead: Sendable {
 
     /// Whether it is fetched with a stretch at no more than what may lie between.
     private static func isNear(_ read: ExpectedRead, _ shard: ShardName, _ range: Range<Int>) -> Bool {
-        read.aheadBytes == 0 && shard == read.shard && range.lowerBound <= read.range.lowerBound
+        read.aheadBytes == nil && shard == read.shard && range.lowerBound <= read.range.lowerBound
             && read.range.lowerBound <= range.upperBound + Limits.passedAheadBytes
             && max(range.upperBound, read.range.upperBound) - range.lowerBound <= Limits.readAheadBytes
     }
