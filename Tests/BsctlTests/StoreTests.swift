@@ -158,6 +158,13 @@ final class StoreTests: CommandTest {
         expect(4, "status")
     }
 
+    func testReadingADirectoryCostsNothing() {
+        makeStore()
+        Disk.makeDirectory(directory + "/seventh")
+        let refused = expect(2, "device add \(directory)/seventh --cost 5")
+        XCTAssertTrue(refused.complaints.contains("is no bucket"), refused.complaints)
+    }
+
     func testPlayingThatDevicesAreSilentReadsFromTheOthersAndChangesNothing() {
         makeStore()
         put(Self.bytes(300_000, seed: 5), as: "k")

@@ -1,3 +1,5 @@
+import Erasure
+
 /// Why a configured device takes no part.
 public enum DeviceState: Sendable, Hashable, CustomStringConvertible {
     case inService
@@ -79,6 +81,13 @@ final class DeviceSet: Sendable {
 
     /// What a byte read from there costs; nil where nothing can be read.
     func readCost(of id: DeviceID?) -> Double? { id.flatMap { readable($0) }?.readCost }
+
+    /// Rows by what it costs to read them: first those that cost least, with each step those that cost more as well, at last all.
+    func cheapestFirst(_ holders: [Row: DeviceID]) -> [[Row]] {
+        guard hasDifferentCosts else { return [Array(holders.keys)] }
+        let costs = holders.mapValues { readCost(of: $0) ?? .infinity }
+        return Set(costs.values).sorted().map { most in costs.filter { $0.value <= most }.map(\.key) }
+    }
 
     /// How long `id` is waited for before what it has is made from others: twice what almost all their answers to reads took
     /// lately.

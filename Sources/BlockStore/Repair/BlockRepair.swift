@@ -174,10 +174,14 @@ final class BlockRepair: @unchecked Sendable {
         // What is in doubt is used only where the rest does not do: whatever is wrong with it, its checks hold.
         for (doubting, usesDoubtful) in [(true, false), (true, true), (false, true)] {
             let lacking = lacking(doubting: doubting)
-            let rows = holders.keys.filter { usesDoubtful || !block.damaged.contains($0) }
-            let sources = Dictionary(uniqueKeysWithValues: rows.map { ($0, bad[$0] ?? []) })
-            if let plan = StripePlan(lacking: lacking, sources: sources, columns: block.columns, cellCount: cellCount) {
-                return read(plan, holders, lacking, head)
+            let usable = holders.filter { usesDoubtful || !block.damaged.contains($0.key) }
+            for rows in engine.devices.cheapestFirst(usable) {
+                let sources = Dictionary(uniqueKeysWithValues: rows.map { ($0, bad[$0] ?? []) })
+                if let plan = StripePlan(
+                    lacking: lacking, sources: sources, columns: block.columns, cellCount: cellCount)
+                {
+                    return read(plan, holders, lacking, head)
+                }
             }
         }
         if suspect != nil { return nextSuspect(head) }

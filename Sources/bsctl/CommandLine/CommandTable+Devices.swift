@@ -11,13 +11,14 @@ extension CommandTable {
         Command(
             "device add",
             "put an empty directory or bucket into service and move its share of the shards there; run again, it goes on",
-            synopsis: ["bsctl device add DIR [--label L] [--domain D] [--weight W] [--dry-run]"],
-            options: [Options.label, Options.domain, Options.weight, Options.dryRun], operands: 1...1,
+            synopsis: ["bsctl device add DIR [--label L] [--domain D] [--weight W] [--cost C] [--dry-run]"],
+            options: [Options.label, Options.domain, Options.weight, Options.cost, Options.dryRun], operands: 1...1,
             takes: [.directory],
             details: """
                 Its share of the shards, by weight, moves onto it, and nothing else moves anywhere. Others read \
                 and write meanwhile. A bucket is s3://BUCKET/PREFIX?endpoint=URL&region=R; it counts as 1 TiB unless \
-                capacity=SIZE or --weight says otherwise.
+                capacity=SIZE or --weight says otherwise. Gets and repairs read where it costs least (--cost, or \
+                cost=C in the address).
                 """,
             ending: .goesOn,
             examples: [

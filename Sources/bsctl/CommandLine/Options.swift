@@ -24,6 +24,9 @@ enum Options {
     static let domain = Option("domain", "D", .text, "what fails as one with it, such as a host (none but itself)")
     static let weight = Option(
         "weight", "W", .number(1...UInt64(UInt32.max)), "its share of the shards, against the others (by capacity)")
+    static let cost = Option(
+        "cost", "C", .number(0...1_000_000), "what a byte read from this bucket costs, beside others (1; directories 0)"
+    )
     static let cancel = Option("cancel", "take it back into service; what was moved stays where it is")
     static let profile = Option(
         "profile", "P", .profile,

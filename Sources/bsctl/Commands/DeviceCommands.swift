@@ -17,8 +17,16 @@ enum DeviceCommands {
     }
 
     static func add(_ invocation: Invocation) throws -> ExitCode {
+        var path = Paths.absolute(try invocation.path(0))
+        if let cost = invocation[Options.cost] {
+            guard path.hasPrefix("s3://") else {
+                throw UsageError(
+                    description: "--cost \(cost): \(path) is no bucket, and reading a directory costs nothing")
+            }
+            path = Paths.absolute(path + (path.contains("?") ? "&" : "?") + "cost=\(cost)")
+        }
         let new = NewDevice(
-            path: Paths.absolute(try invocation.path(0)), label: invocation[Options.label],
+            path: path, label: invocation[Options.label],
             domain: invocation[Options.domain], weight: invocation[Options.weight].map { UInt32($0) })
         let isDryRun = invocation.has(Options.dryRun)
         return try Opening.withStore(invocation, isDryRun ? .read : .write) { store in

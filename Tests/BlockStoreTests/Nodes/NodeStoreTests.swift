@@ -120,6 +120,26 @@ final class NodeStoreTests: XCTestCase {
         }
     }
 
+    func testARepairReadsWhereItCostsNothing() throws {
+        let content = SeededRandom.bytes(12_000_000, seed: 1)
+        try makeStore(4, "rs:2+2", content, free: 3)
+        let store = try Store.open(environment(silenceSeconds: 20), access: .write)
+        defer { store.close() }
+        let block = try XCTUnwrap(
+            store.engine.index.blocks(after: nil, limit: 10).max { $0.shardPayloadBytes < $1.shardPayloadBytes })
+        let lost = try XCTUnwrap(store.devices.first { $0.path?.contains("/n0") ?? false })
+        let row = try XCTUnwrap(block.shards.first { $0.value == lost.id }?.key)
+        try store.engine.devices.device(lost.id)?.remove(ShardName(block.name, row))
+        _ = try store.scrub()
+        let before = requests
+        let report = try store.repair()
+        XCTAssertEqual(report.repairedShards, 1)
+        // Its head is looked at, and nothing of its six megabytes, which come in pieces of one.
+        let asked = zip(before, requests).map { $1 - $0 }
+        XCTAssertLessThan(asked[3] + 5, min(asked[1], asked[2]), "\(asked)")
+        XCTAssertEqual(try get("a", store).bytes, content)
+    }
+
     func testNodesThatArePlayedToBeSilentAreNotAsked() throws {
         let content = SeededRandom.bytes(300_000, seed: 1)
         try makeStore(4, "rs:2+2", content)
