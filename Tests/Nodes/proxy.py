@@ -5,7 +5,8 @@ usage: proxy.py --to HOST:PORT [--port N]
 
 Its address is the first line of its output. Rules come on its input, one a line, and each is answered with a line "ok"; it ends when
 its input does. A rule is FAULT [TIMES] [METHOD] [TEXT]: the next TIMES requests (1; "always") with that METHOD ("any") whose path and query contain TEXT
-meet FAULT. "clear" forgets all rules, "count" answers with the number of requests that came, instead of "ok".
+meet FAULT. "clear" forgets all rules; "count" answers with the number of requests that came, "bytes" with that of bytes in answers, instead of
+"ok".
 
   refuse    the connection is closed before anything is read
   drop      the request reaches the server, its answer is lost
@@ -39,6 +40,7 @@ class Rules:
         self.lock = threading.Lock()
         self.rules = []
         self.count = 0
+        self.bytes = 0
 
     def add(self, line):
         fault, *rest = line.split()
@@ -48,6 +50,8 @@ class Rules:
                 return "ok"
             if fault == "count":
                 return str(self.count)
+            if fault == "bytes":
+                return str(self.bytes)
             times = rest[0] if rest else "1"
             self.rules.append(
                 [fault, float("inf") if times == "always" else int(times), rest[1] if len(rest) > 1 else "any",
@@ -89,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
+        with self.server.rules.lock:
+            self.server.rules.bytes += len(body)
         self.wfile.write(body)
 
     def forward(self, body):

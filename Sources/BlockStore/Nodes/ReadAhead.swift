@@ -213,17 +213,20 @@ final class ReadAhead: Sendable {
     private func fill(_ stretch: Stretch) throws(StoreError) {
         let began = clock.monotonicNanoseconds()
         state.withLock { $0.begun[ObjectIdentifier(stretch)] = began }
-        defer { state.withLock { $0.begun[ObjectIdentifier(stretch)] = nil } }
         let byteCount = stretch.range.count
         let buffer =
             byteCount > Limits.readAheadBytes / 2
             ? Buffers.stretches.take(atLeast: byteCount) : Buffer(byteCount: byteCount)
         do throws(StoreError) {
             let count = try fetch(stretch.shard, stretch.range.lowerBound, buffer.slice(0..<byteCount))
+            state.withLock { $0.begun[ObjectIdentifier(stretch)] = nil }
             stretch.set(.bytes(buffer, count))
         } catch {
             Buffers.stretches.give(buffer)
-            state.withLock { $0.kept.removeAll { $0.stretch === stretch } }
+            state.withLock { state in
+                state.begun[ObjectIdentifier(stretch)] = nil
+                state.kept.removeAll { $0.stretch === stretch }
+            }
             stretch.set(.nothing)
             throw error
         }
