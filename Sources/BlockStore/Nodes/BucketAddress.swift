@@ -103,7 +103,7 @@ struct BucketAddress: Sendable, Hashable, CustomStringConvertible {
         if let region { settings.append("region=\(region)") }
         if let profile { settings.append("profile=\(PercentEncoding.encode(profile))") }
         if let capacityBytes { settings.append("capacity=\(capacityBytes)") }
-        if let cost { settings.append("cost=\(cost)") }
+        if let cost { settings.append("cost=" + (cost == cost.rounded() ? "\(Int(cost))" : "\(cost)")) }
         return "\(Self.scheme)\(bucket)" + (prefix.isEmpty ? "" : "/" + PercentEncoding.encode(prefix, keeping: "/"))
             + (settings.isEmpty ? "" : "?" + settings.joined(separator: "&"))
     }

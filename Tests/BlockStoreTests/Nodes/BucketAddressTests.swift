@@ -18,6 +18,7 @@ final class BucketAddressTests: XCTestCase {
             ("s3://archive?endpoint=https://NAS:443/", "s3://archive?endpoint=https://nas"),
             ("s3://archive?endpoint=http%3A%2F%2F127.0.0.1%3A8333", "s3://archive?endpoint=http://127.0.0.1:8333"),
             ("s3://archive?endpoint=http://[::1]:8333", "s3://archive?endpoint=http://[::1]:8333"),
+            ("s3://archive?cost=5.0", "s3://archive?cost=5"), ("s3://archive?cost=0.09", "s3://archive?cost=0.09"),
             (
                 "s3://archive/caf%c3%a9%20x?profile=my%20nas&capacity=2TB",
                 "s3://archive/caf%C3%A9%20x?profile=my%20nas&capacity=2000000000000"
@@ -42,7 +43,8 @@ final class BucketAddressTests: XCTestCase {
             "s3://bucket?region=a&region=b", "s3://bucket?region=a/b", "s3://bucket?endpoint=ftp://x",
             "s3://bucket?endpoint=http://x:0", "s3://bucket?endpoint=http://x:99999",
             "s3://bucket?endpoint=http://x/path",
-            "s3://bucket?capacity=lots", "s3://bucket?capacity=1KiB", "/dir", "",
+            "s3://bucket?capacity=lots", "s3://bucket?cost=-1", "s3://bucket?cost=nan", "s3://bucket?cost=much",
+            "s3://bucket?capacity=1KiB", "/dir", "",
         ] {
             XCTAssertThrowsError(try BucketAddress(text), text) { error in
                 guard let error = error as? StoreError else { return XCTFail("\(error)") }
