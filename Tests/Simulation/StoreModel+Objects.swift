@@ -123,9 +123,11 @@ extension StoreModel {
             perhapsPurged[key, default: []].formUnion(gone)
         }
         guard !world.isCrashed else { return }
-        let isDone = try perform([]) { () throws(StoreError) in
+        var commits = 0
+        let isDone = try perform([], isCommitted: { commits > 0 }) { () throws(StoreError) in
             var report = WriteReport()
-            report.debt = try openStore().prune(Retention(keepLast: keepLast, keepWithin: within)).debt
+            let pruned = try openStore().prune(Retention(keepLast: keepLast, keepWithin: within))
+            (commits, report.debt) = (pruned.commits, pruned.debt)
             return report
         }
         guard isDone, within == nil else { return }

@@ -191,10 +191,13 @@ final class StoreModel {
         try perform(changes) { () throws(StoreError) in try run(changes) }
     }
 
-    /// - Parameter isHeard: whether everybody who waited was told so before the power went.
+    /// - Parameters:
+    ///   - isHeard: whether everybody who waited was told so before the power went.
+    ///   - isCommitted: whether there was anything to commit: else nothing was acknowledged, and what is open stays so.
     @discardableResult
     func perform(
-        _ changes: [Change], isHeard: () -> Bool = { false }, _ body: () throws(StoreError) -> WriteReport
+        _ changes: [Change], isHeard: () -> Bool = { false }, isCommitted: () -> Bool = { true },
+        _ body: () throws(StoreError) -> WriteReport
     ) throws -> Bool {
         /// As the session sees it: what it did before included.
         var seen = contents
@@ -220,6 +223,7 @@ final class StoreModel {
             // Nobody hears an acknowledgement after the power went.
             if world.isCrashed, !isHeard() { return false }
             noteFailedDevices()
+            guard isCommitted() else { return true }
         } catch {
             note("… refused: \(error)")
             // It may appear with fewer shards than it should have, and hide older versions: until it is repaired one more loss is

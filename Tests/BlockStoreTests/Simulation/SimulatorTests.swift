@@ -31,6 +31,8 @@ final class SimulatorTests: XCTestCase {
         try live(54246, only: [16, 25, 26, 27, 29])
     }
 
+    func testAPruneThatFindsNothingLeavesOpenWhatIsOpen() throws { try live(447, only: [10, 18, 19, 20]) }
+
     func testASeedReplaysExactly() throws {
         XCTAssertEqual(try RandomLife(seed: 7).run(), try RandomLife(seed: 7).run())
     }
