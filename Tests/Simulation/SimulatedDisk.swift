@@ -152,3 +152,25 @@ struct SimulatedDisk: Sendable {
         }
     }
 }
+
+/// Shards on a disk, however they came there.
+extension SimulatedDisk {
+    static func path(of shard: ShardName) -> String { "blocks/\(shard.directoryName)/\(shard.fileName)" }
+
+    func read(
+        _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, place: String
+    ) throws(StoreError) {
+        guard let content = content(Self.path(of: shard)) else {
+            throw StoreError(.notFound, "read shard \(shard)", at: place, detail: "no such shard")
+        }
+        guard offset >= 0, offset + buffer.count <= content.count else {
+            throw StoreError(.corrupt, "read shard \(shard)", at: place, detail: "it ends too early")
+        }
+        buffer.copyBytes(from: content[offset..<(offset + buffer.count)])
+    }
+
+    func shards(from first: BlockNumber) -> [ShardName] {
+        names(in: "blocks").flatMap { names(in: "blocks/\($0)") }.compactMap { ShardName(fileName: $0) }
+            .filter { $0.number >= first }.sorted()
+    }
+}

@@ -183,13 +183,7 @@ final class SimulatedNode: Device, @unchecked Sendable {
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
     ) throws(StoreError) {
         try look("read \(shard)")
-        guard let content = disk.content(path(shard)) else {
-            throw StoreError(.notFound, "read shard \(shard)", at: place, detail: "no such shard")
-        }
-        guard offset >= 0, offset + buffer.count <= content.count else {
-            throw StoreError(.corrupt, "read shard \(shard)", at: place, detail: "it ends too early")
-        }
-        buffer.copyBytes(from: content[offset..<(offset + buffer.count)])
+        try disk.read(shard, at: offset, into: buffer, place: place)
         if fault == .garbled, !buffer.isEmpty, world.random.next() % 2 == 0 {
             buffer[Int(world.random.next() % UInt64(buffer.count))] ^= 1
         }
@@ -248,20 +242,14 @@ final class SimulatedNode: Device, @unchecked Sendable {
 
     func shards(from first: BlockNumber) throws(StoreError) -> [ShardName] {
         try look("list")
-        var result: [ShardName] = []
-        for directory in disk.names(in: "blocks") {
-            for name in disk.names(in: "blocks/\(directory)") {
-                if let shard = ShardName(fileName: name), shard.number >= first { result.append(shard) }
-            }
-        }
-        result.sort()
+        var result = disk.shards(from: first)
         if fault == .stale { result.removeLast(min(result.count, 2)) }
         return result
     }
 
     func space() throws(StoreError) -> DeviceSpace { DeviceSpace(totalBytes: 1 << 30, freeBytes: 1 << 30) }
 
-    private func path(_ shard: ShardName) -> String { "blocks/\(shard.directoryName)/\(shard.fileName)" }
+    private func path(_ shard: ShardName) -> String { SimulatedDisk.path(of: shard) }
 
     private func upload(_ staged: StagedShard) -> String { "uploads/\(staged.shard.fileName).\(staged.ticket)" }
 }

@@ -484,13 +484,7 @@ final class SimulatedDevice: Device, @unchecked Sendable {
         _ shard: ShardName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, from source: ReadSource
     ) throws(StoreError) {
         try look("read \(shard)")
-        guard let content = disk.content(path(shard)) else {
-            throw StoreError(.notFound, "read shard \(shard)", at: place, detail: "no such shard")
-        }
-        guard offset >= 0, offset + buffer.count <= content.count else {
-            throw StoreError(.corrupt, "read shard \(shard)", at: place, detail: "it ends too early")
-        }
-        buffer.copyBytes(from: content[offset..<(offset + buffer.count)])
+        try disk.read(shard, at: offset, into: buffer, place: place)
     }
 
     func stage(_ pieces: [UnsafeRawBufferPointer], as shard: ShardName) throws(StoreError) -> StagedShard {
@@ -559,13 +553,7 @@ final class SimulatedDevice: Device, @unchecked Sendable {
 
     func shards(from first: BlockNumber) throws(StoreError) -> [ShardName] {
         try look("list")
-        var result: [ShardName] = []
-        for directory in disk.names(in: "blocks") {
-            for name in disk.names(in: "blocks/\(directory)") {
-                if let shard = ShardName(fileName: name), shard.number >= first { result.append(shard) }
-            }
-        }
-        return result.sorted()
+        return disk.shards(from: first)
     }
 
     func space() throws(StoreError) -> DeviceSpace {
@@ -573,7 +561,7 @@ final class SimulatedDevice: Device, @unchecked Sendable {
         return DeviceSpace(totalBytes: 1 << 30, freeBytes: world.faults[place] == .full ? 0 : 1 << 29)
     }
 
-    private func path(_ shard: ShardName) -> String { "blocks/\(shard.directoryName)/\(shard.fileName)" }
+    private func path(_ shard: ShardName) -> String { SimulatedDisk.path(of: shard) }
 
     private func temporary(_ staged: StagedShard) -> String { "tmp/\(staged.shard.fileName).\(staged.ticket)" }
 
