@@ -111,18 +111,30 @@ final class LostRows: Sendable {
         let loss = Loss(block: block.ref, row: row)
         let known = ways.withLock { $0[loss] }
         if let known, known.block == block.name, known.available == available { return known.rebuilder }
+        guard let plan = Self.plan(row, available, block.columns) else { return nil }
+        let rebuilder = Rebuilder(plan)
+        ways.withLock { ways in
+            if ways.count >= Self.maximum { ways = [:] }
+            ways[loss] = Way(block: block.name, available: available, rebuilder: rebuilder)
+        }
+        return rebuilder
+    }
+
+    /// How `row` is made from as few as possible of the rows that come last in `available`, and of those before them as it costs
+    /// least.
+    static func plan(_ row: Row, _ available: [[Row]], _ columns: Range<Int>) -> RepairPlan? {
         var candidates: [Row] = []
         for more in available {
             candidates += more
-            guard let plan = RepairPlan.make(lost: [row], available: candidates, columns: block.columns) else {
-                continue
+            guard var plan = RepairPlan.make(lost: [row], available: candidates, columns: columns) else { continue }
+            // The plan prefers data, whatever it costs: what is not needed of the last is taken away.
+            for dear in more.reversed() where available.count > 1 {
+                let fewer = candidates.filter { $0 != dear }
+                if let other = RepairPlan.make(lost: [row], available: fewer, columns: columns) {
+                    (plan, candidates) = (other, fewer)
+                }
             }
-            let rebuilder = Rebuilder(plan)
-            ways.withLock { ways in
-                if ways.count >= Self.maximum { ways = [:] }
-                ways[loss] = Way(block: block.name, available: available, rebuilder: rebuilder)
-            }
-            return rebuilder
+            return plan
         }
         return nil
     }

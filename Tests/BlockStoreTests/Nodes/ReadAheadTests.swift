@@ -102,4 +102,15 @@ final class ReadAheadTests: XCTestCase {
         try read(ahead, 0..<100)
         XCTAssertFalse(ahead.isLate(patience: 20_000_000))
     }
+
+    func testARowIsMadeFromWhatCostsLeastAndOnlyAsFarAsNeededFromTheRest() throws {
+        let rows = try Profile("rs:4+3").rows
+        let (data, parity) = (Array(rows.prefix(4)), Array(rows.suffix(3)))
+        let plan = try XCTUnwrap(LostRows.plan(data[0], [Array(parity.prefix(2)), Array(data.dropFirst())], 0..<4))
+        XCTAssertEqual(plan.reads.filter(\.isParity).count, 2, "both that cost nothing")
+        XCTAssertEqual(plan.reads.count, 4)
+        XCTAssertNil(LostRows.plan(data[0], [Array(parity.prefix(2)), [data[1]]], 0..<4))
+        XCTAssertEqual(
+            LostRows.plan(data[0], [rows.filter { $0 != data[0] }], 0..<4)?.reads.filter(\.isParity).count, 1)
+    }
 }
