@@ -88,6 +88,9 @@ struct ByteWriter {
 
     mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
 
+    /// Begins anew with the memory that there is.
+    mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
     /// The CRC32C of everything so far.
     mutating func appendChecksum() { append(CRC32C.of(bytes)) }
 }

@@ -69,6 +69,11 @@ extension Record {
 
     func encodeBody() -> [UInt8] {
         var writer = ByteWriter()
+        encodeBody(into: &writer)
+        return writer.bytes
+    }
+
+    func encodeBody(into writer: inout ByteWriter) {
         switch self {
         case .put(let record): record.encode(into: &writer)
         case .delete(let record): record.encode(into: &writer)
@@ -78,7 +83,6 @@ extension Record {
         case .retired(let record): record.encode(into: &writer)
         case .commit(let record): record.encode(into: &writer)
         }
-        return writer.bytes
     }
 
     /// At least the length of the body, without encoding the common ones.

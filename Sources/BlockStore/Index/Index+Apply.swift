@@ -20,6 +20,7 @@ extension Index {
         func apply(_ commits: [AcceptedCommit], state: IndexState) throws(StoreError) {
             var fold = Fold(connection: connection, totals: try Index.totals(connection))
             for commit in commits { try fold.apply(commit) }
+            try fold.flush()
             try Index.setTotals(fold.totals, connection)
             try Index.setState(state, connection)
         }
@@ -35,10 +36,25 @@ private struct Fold {
     var totals: IndexTotals
     /// Whether there is any purge; nil until asked.
     private var knownPurges: Bool?
+    /// Rows that are not in their tables before the next flush. Whoever looks at one of these, or changes it otherwise, flushes first.
+    private var newChunks, newVersions, newChanges: RowInserter
+    /// A range of keys without a version, both ends excluded: nobody needs to look for those of keys that lie in it.
+    private var gap: (after: [UInt8], before: [UInt8]?)?
 
     init(connection: Connection, totals: IndexTotals) {
         self.connection = connection
         self.totals = totals
+        newChunks = RowInserter(connection, "chunks", ["id", "tag", "value"])
+        newVersions = RowInserter(connection, "versions", ["key", "number", "ordinal", "value", "block"])
+        // The same change again is told once.
+        newChanges = RowInserter(connection, "changes", ["number", "ordinal", "value"], onConflict: .isPassedOver)
+    }
+
+    /// Makes everything that was folded stand in the tables.
+    mutating func flush() throws(StoreError) {
+        try newChunks.flush()
+        try newVersions.flush()
+        try newChanges.flush()
     }
 
     mutating func apply(_ commit: AcceptedCommit) throws(StoreError) {
@@ -92,11 +108,12 @@ private struct Fold {
         totals.blocksByProfile[block.profile, default: 0] += 1
         totals.shardBytes += Int64(block.shards.count) * Int64(block.shardPayloadBytes)
         if IndexedBlock.isSmall(block.shardPayloadBytes, block.columnCount) { totals.smallBlocks += 1 }
-        let insert = try connection.statement("INSERT INTO chunks (id, tag, value) VALUES (?, ?, ?)")
         let row = ChunkRow()
         for (offset, chunk) in chunks.enumerated() {
-            try insert.bind(1, first + Int64(offset)).bind(2, Index.tag(of: chunk.digest))
-                .bind(3, lasting: row.value(of: chunk, in: ref)).run()
+            newChunks.append(first + Int64(offset))
+            newChunks.append(Index.tag(of: chunk.digest))
+            newChunks.append { $0.append(row.value(of: chunk, in: ref)) }
+            try newChunks.endRow()
             totals.chunks += 1
             totals.uniquePlainBytes += Int64(chunk.plainBytes)
             totals.chunkStoredBytes += Int64(chunk.storedBytes)
@@ -105,7 +122,12 @@ private struct Fold {
     }
 
     private mutating func apply(_ record: IdentifiedRecord, in ref: BlockRef) throws(StoreError) {
-        if let change = ObjectChange(record) { try Index.note(change, connection) }
+        if let change = ObjectChange(record) {
+            newChanges.append(Int64(clamping: change.identity.commit.value))
+            newChanges.append(Int64(change.identity.ordinal))
+            newChanges.append { Index.encode(change, into: &$0) }
+            try newChanges.endRow()
+        }
         switch record.record {
         case .put(let put): try insert(record.identity, put.key, .put(put), in: ref)
         case .delete where Mutant.isActive(.deleteNotFolded): break
@@ -119,7 +141,7 @@ private struct Fold {
     private mutating func insert(
         _ identity: RecordIdentity, _ key: Key, _ content: IndexedVersion.Content, in ref: BlockRef
     ) throws(StoreError) {
-        let newest = try Index.newestVersion(of: key, connection)
+        let newest = try newestVersion(of: key)
         // What is newer than all that is there is not there yet.
         let isNewest = newest.map { $0.identity < identity } ?? true
         if !isNewest, let known = try Index.version(of: key, identity, connection) {
@@ -136,15 +158,31 @@ private struct Fold {
             try set(killed: ref, ofPurge: key, identity)
             return
         }
-        let insert = try connection.statement(
-            "INSERT INTO versions (key, number, ordinal, value, block) VALUES (?, ?, ?, ?, ?)")
-        bind(key, identity, insert)
-        try insert.bind(4, Index.value(identity, content)).bind(5, ref.row).run()
+        newVersions.append { $0.append(key.bytes) }
+        newVersions.append(Int64(clamping: identity.commit.value))
+        newVersions.append(Int64(identity.ordinal))
+        newVersions.append { Index.encode(identity, content, into: &$0) }
+        newVersions.append(ref.row)
+        try newVersions.endRow()
         if case .put(let put) = content {
             totals.versions += 1
             totals.allVersionsBytes += Int64(clamping: put.byteCount)
         }
         if isNewest { replaceNewest(newest, by: IndexedVersion(identity: identity, content: content)) }
+    }
+
+    /// The newest version of `key`, which is about to get one. Keys come in order mostly: one look tells of many that they have none.
+    private mutating func newestVersion(of key: Key) throws(StoreError) -> IndexedVersion? {
+        if let known = gap, known.after.lexicographicallyPrecedes(key.bytes),
+            known.before.map({ key.bytes.lexicographicallyPrecedes($0) }) ?? true
+        {
+            gap?.after = key.bytes
+            return nil
+        }
+        try newVersions.flush()
+        let newest = try Index.newestVersion(of: key, connection)
+        if newest == nil { gap = (key.bytes, try Index.nextKey(after: key.bytes, connection)) }
+        return newest
     }
 
     /// Most indexes have none, and need not be asked for each version.
@@ -166,6 +204,7 @@ private struct Fold {
             """)
         bind(purge.key, purge.killed, note)
         try note.bind(4, ref.row).run()
+        try newVersions.flush()
         guard let block = try Index.block(ofVersion: purge.key, purge.killed, connection) else { return }
         try set(killed: block, ofPurge: purge.key, purge.killed)
         try delete(purge.key, purge.killed)
@@ -230,6 +269,7 @@ private struct Fold {
         for block in retired.blocks { try remove(block: block, &chunks) }
         try delete(&chunks)
         // What their commits said is told by copies alone now, and not all of it.
+        try newChanges.flush()
         for interval in retired.commits {
             try connection.statement("DELETE FROM changes WHERE number >= ? AND number <= ?")
                 .bind(1, Int64(clamping: interval.first.value)).bind(2, Int64(clamping: interval.last.value)).run()
@@ -253,6 +293,7 @@ private struct Fold {
     /// Its chunks' rows may stay until `chunks` are deleted.
     private mutating func remove(block name: BlockName, _ chunks: inout [RetiredChunk]) throws(StoreError) {
         guard let block = try Index.block(named: name, connection) else { return }
+        try flush()
         let bounds = try connection.statement("SELECT first_chunk, chunk_count FROM blocks WHERE ref = ?")
             .bind(1, block.ref.row)
         _ = try bounds.step()

@@ -215,10 +215,12 @@ extension Index {
     }
 
     /// What the CRC of a block's row covers beside its value.
-    private static func context(_ name: BlockName) -> [UInt8] {
+    private static func context(_ name: BlockName) -> CRC32C {
         var writer = ByteWriter()
         writer.append(name)
-        return writer.bytes
+        var checksum = CRC32C()
+        checksum.update(writer.bytes)
+        return checksum
     }
 
     static func value(of block: IndexedBlock, _ connection: Connection) throws(StoreError) -> [UInt8] {

@@ -1,26 +1,24 @@
 extension Index {
-    /// Remembers a change of an object. The same one again changes nothing.
-    static func note(_ change: ObjectChange, _ connection: Connection) throws(StoreError) {
-        var writer = ByteWriter()
-        switch change.what {
-        case .put(let kind, let byteCount, let time):
-            writer.append(UInt8(1))
-            writer.append(kind.rawValue)
-            writer.append(byteCount)
-            writer.append(time)
-        case .delete(let killed, let time):
-            writer.append(UInt8(2))
-            writer.append(killed)
-            writer.append(time)
-        case .purge(let killed):
-            writer.append(UInt8(3))
-            writer.append(killed)
+    /// Writes the value of a change's row.
+    static func encode(_ change: ObjectChange, into writer: inout ByteWriter) {
+        encode(into: &writer, context: context(change.identity)) { writer in
+            switch change.what {
+            case .put(let kind, let byteCount, let time):
+                writer.append(UInt8(1))
+                writer.append(kind.rawValue)
+                writer.append(byteCount)
+                writer.append(time)
+            case .delete(let killed, let time):
+                writer.append(UInt8(2))
+                writer.append(killed)
+                writer.append(time)
+            case .purge(let killed):
+                writer.append(UInt8(3))
+                writer.append(killed)
+            }
+            writer.append(UInt16(change.key.bytes.count))
+            writer.append(change.key.bytes)
         }
-        writer.append(UInt16(change.key.bytes.count))
-        writer.append(change.key.bytes)
-        try connection.statement("INSERT OR IGNORE INTO changes (number, ordinal, value) VALUES (?, ?, ?)")
-            .bind(1, Int64(clamping: change.identity.commit.value)).bind(2, Int64(change.identity.ordinal))
-            .bind(3, encode(writer.bytes, context: context(change.identity))).run()
     }
 
     /// At most `limit` changes behind `identity`, in the order of commits.

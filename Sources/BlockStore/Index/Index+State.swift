@@ -129,16 +129,15 @@ extension Index {
 
     /// Checks the CRC at the end of a row's value and parses what is before it.
     ///
-    /// - Parameter context: the row's key fields, which the CRC covers too.
+    /// - Parameter context: a CRC over the row's key fields, which goes on over the body.
     static func decode<Value>(
-        _ bytes: [UInt8], context: [UInt8] = [], _ what: String,
+        _ bytes: [UInt8], context: CRC32C = CRC32C(), _ what: String,
         _ parse: (inout ByteCursor) throws(FormatError) -> Value
     ) throws(StoreError) -> Value {
         guard bytes.count >= 4 else { throw corrupt("\(what) is too short") }
         return try bytes.withBytes { raw throws(StoreError) in
             let body = UnsafeRawBufferPointer(rebasing: raw[..<(raw.count - 4)])
-            var checksum = CRC32C()
-            checksum.update(context)
+            var checksum = context
             checksum.update(body)
             let found = UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: body.count, as: UInt32.self))
             guard checksum.value == found else { throw corrupt("\(what) fails its checksum") }
@@ -153,15 +152,20 @@ extension Index {
         }
     }
 
-    /// A row's value: the body, then the CRC over `context` and body.
-    static func encode(_ body: [UInt8], context: [UInt8] = []) -> [UInt8] {
-        var checksum = CRC32C()
-        checksum.update(context)
-        checksum.update(body)
+    /// A row's value: the body, then the CRC that began with `context`, over the body too.
+    static func encode(_ body: [UInt8], context: CRC32C = CRC32C()) -> [UInt8] {
         var writer = ByteWriter(reserving: body.count + 4)
-        writer.append(body)
-        writer.append(checksum.value)
+        encode(into: &writer, context: context) { $0.append(body) }
         return writer.bytes
+    }
+
+    /// The same behind what `writer` has already, with the body that `write` writes.
+    static func encode(into writer: inout ByteWriter, context: CRC32C, _ write: (inout ByteWriter) -> Void) {
+        let start = writer.bytes.count
+        write(&writer)
+        var checksum = context
+        writer.bytes.withUnsafeBytes { checksum.update(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+        writer.append(checksum.value)
     }
 }
 

@@ -195,22 +195,34 @@ extension Index {
         ).bind(1, after ?? prefix)
     }
 
-    static func context(_ identity: RecordIdentity) -> [UInt8] {
-        var writer = ByteWriter()
-        writer.append(identity)
-        return writer.bytes
+    /// What the CRC of a row covers beside its value.
+    static func context(_ identity: RecordIdentity) -> CRC32C {
+        // As records are written, without the memory for that: each row has one.
+        var fields = (identity.commit.value.littleEndian, identity.ordinal.littleEndian)
+        var checksum = CRC32C()
+        withUnsafeBytes(of: &fields) { checksum.update($0) }
+        return checksum
     }
 
-    static func value(_ identity: RecordIdentity, _ content: IndexedVersion.Content) -> [UInt8] {
+    /// Writes the value of a version's row.
+    static func encode(_ identity: RecordIdentity, _ content: IndexedVersion.Content, into writer: inout ByteWriter) {
         let record: Record =
             switch content {
             case .put(let put): .put(put)
             case .delete(let delete): .delete(delete)
             }
-        var writer = ByteWriter()
-        writer.append(record.type)
-        writer.append(record.encodeBody())
-        return encode(writer.bytes, context: context(identity))
+        encode(into: &writer, context: context(identity)) { writer in
+            writer.append(record.type)
+            record.encodeBody(into: &writer)
+        }
+    }
+
+    /// The first key behind `key` that has versions.
+    static func nextKey(after key: [UInt8], _ connection: Connection) throws(StoreError) -> [UInt8]? {
+        let statement = try connection.statement("SELECT key FROM versions WHERE key > ? ORDER BY key LIMIT 1")
+            .bind(1, key)
+        defer { statement.reset() }
+        return try statement.step() ? statement.bytes(0) : nil
     }
 
     private static func key(_ bytes: [UInt8]) throws(StoreError) -> Key {

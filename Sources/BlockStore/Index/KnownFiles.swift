@@ -83,26 +83,29 @@ public final class KnownFiles {
         }
         met = []
         try connection.transaction { () throws(StoreError) in
-            let entry = try connection.statement(
-                "INSERT OR REPLACE INTO files (device, inode, seen, value) VALUES (?, ?, ?, ?)")
+            var rows = RowInserter(
+                connection, "files", ["device", "inode", "seen", "value"], onConflict: .replaces)
             // In the order in which they lie.
             let inOrder = files.sorted { ($0.stamp.device, $0.stamp.inode) < ($1.stamp.device, $1.stamp.inode) }
             for (stamp, manifest) in inOrder {
-                try entry.bind(1, Int64(bitPattern: stamp.device)).bind(2, Int64(bitPattern: stamp.inode)).bind(3, day)
-                    .bind(4, Self.row(of: stamp, manifest)).run()
+                rows.append(Int64(bitPattern: stamp.device))
+                rows.append(Int64(bitPattern: stamp.inode))
+                rows.append(day)
+                rows.append { Self.encode(stamp, manifest, into: &$0) }
+                try rows.endRow()
             }
+            try rows.flush()
         }
     }
 
     /// Size, times, manifest, and the CRC over device, inode and these.
-    private static func row(of stamp: FileStamp, _ manifest: Manifest) -> [UInt8] {
-        var writer = ByteWriter()
-        writer.append(stamp.byteCount)
-        writer.append(stamp.modifiedNanoseconds)
-        writer.append(stamp.changedNanoseconds)
-        manifest.encode(into: &writer)
-        writer.append(writer.bytes.withUnsafeBytes { checksum(stamp, $0) })
-        return writer.bytes
+    private static func encode(_ stamp: FileStamp, _ manifest: Manifest, into writer: inout ByteWriter) {
+        Index.encode(into: &writer, context: context(stamp)) { writer in
+            writer.append(stamp.byteCount)
+            writer.append(stamp.modifiedNanoseconds)
+            writer.append(stamp.changedNanoseconds)
+            manifest.encode(into: &writer)
+        }
     }
 
     /// The manifest in the row of a file; nil when it was another then.
@@ -112,7 +115,9 @@ public final class KnownFiles {
         guard row.count >= 4 else { throw Index.corrupt("a known file's row is too short") }
         let body = UnsafeRawBufferPointer(rebasing: row[..<(row.count - 4)])
         let found = UInt32(littleEndian: row.loadUnaligned(fromByteOffset: body.count, as: UInt32.self))
-        guard checksum(stamp, body) == found else { throw Index.corrupt("a known file's row fails its checksum") }
+        var checksum = context(stamp)
+        checksum.update(body)
+        guard checksum.value == found else { throw Index.corrupt("a known file's row fails its checksum") }
         do throws(FormatError) {
             var cursor = ByteCursor(body)
             let byteCount = try cursor.next(UInt64.self, "size")
@@ -130,12 +135,12 @@ public final class KnownFiles {
         }
     }
 
-    private static func checksum(_ stamp: FileStamp, _ body: UnsafeRawBufferPointer) -> UInt32 {
+    /// What the CRC of a row covers beside its value.
+    private static func context(_ stamp: FileStamp) -> CRC32C {
         var place = (stamp.device.littleEndian, stamp.inode.littleEndian)
         var checksum = CRC32C()
         withUnsafeBytes(of: &place) { checksum.update($0) }
-        checksum.update(body)
-        return checksum.value
+        return checksum
     }
 
     private static let version: Int64 = 1

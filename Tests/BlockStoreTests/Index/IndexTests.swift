@@ -15,7 +15,10 @@ private struct History {
     private let devices: [DeviceID]
     private let configuration: Configuration
 
-    init(seed: UInt64, length: Int) throws {
+    /// - Parameters:
+    ///   - recordsBelow: a commit has fewer.
+    ///   - keys: how many there are.
+    init(seed: UInt64, length: Int, recordsBelow: UInt64 = 4, keys: UInt64 = 6) throws {
         let random = SeededRandom(seed)
         devices = (0..<3).map { _ in random.identifier() }
         configuration = Configuration(
@@ -31,8 +34,8 @@ private struct History {
                 records.append(IdentifiedRecord(identity: identity, record: record))
                 return identity
             }
-            for _ in 0..<(random.next() % 4) {
-                let key = try Key("key-\(random.next() % 6)")
+            for _ in 0..<(random.next() % recordsBelow) {
+                let key = try Key("key-\(random.next() % keys)")
                 let known = identities[key] ?? []
                 switch random.next() % 5 {
                 case 0 where known.last?.1 != nil:
@@ -54,7 +57,7 @@ private struct History {
                 }
             }
             let name = BlockName(number: BlockNumber(number), id: random.identifier())
-            let chunks = (0..<(random.next() % 5)).map { index in
+            let chunks = (0..<(random.next() % (recordsBelow + 1))).map { index in
                 ChunkEntry(
                     digest: Self.digest(random), offset: UInt32(index * 10), storedBytes: 10, plainBytes: 20,
                     codec: .lz4,
@@ -103,11 +106,15 @@ private struct History {
 
 final class IndexTests: XCTestCase {
     func testTheFoldComesToWhatTheRecordsSay() throws {
+        // Some with as many records as are entered together, of keys that lie between those that are there and beyond them.
+        let shapes: [(length: Int, recordsBelow: UInt64, keys: UInt64)] = [(20, 4, 6), (5, 120, 90), (5, 120, 4000)]
         for seed in UInt64(1)...40 {
-            let history = try History(seed: seed, length: 20)
+            let shape = shapes[Int(seed % 3)]
+            let history = try History(
+                seed: seed, length: shape.length, recordsBelow: shape.recordsBelow, keys: shape.keys)
             let index = try Index.inMemory()
-            try history.apply(0..<20, to: index)
-            let listed = try index.list(prefix: [], after: nil, limit: 100, all: false).versions
+            try history.apply(0..<shape.length, to: index)
+            let listed = try index.list(prefix: [], after: nil, limit: 10_000, all: false).versions
             XCTAssertEqual(
                 Dictionary(uniqueKeysWithValues: listed.map { ($0.key, $0.put?.byteCount ?? 0) }), history.live,
                 "seed \(seed)")
@@ -123,7 +130,10 @@ final class IndexTests: XCTestCase {
 
     func testFoldingTwiceOrInPiecesComesToTheSame() throws {
         for seed in UInt64(1)...20 {
-            let history = try History(seed: seed, length: 15)
+            let history =
+                seed % 2 == 0
+                ? try History(seed: seed, length: 15)
+                : try History(seed: seed, length: 15, recordsBelow: 60, keys: 100)
             let whole = try Index.inMemory()
             try history.apply(0..<15, to: whole)
             let pieces = try Index.inMemory()

@@ -194,7 +194,6 @@ final class IndependentReaderTests: XCTestCase {
         let reader = try IndependentReader()
         var (directory, files) = try makeStore()
         let before = try TemporaryDirectory()
-        let devices = Self.disks.map { "\(directory.path)/\($0)" }
         func open(_ seed: UInt64) throws -> Store {
             try Store.open(try directory.environment(seed: seed), access: .write)
         }
