@@ -22,6 +22,9 @@ enum { BS_O_DIRECT = 040000 };
 // Without O_DIRECTORY, which glibc's O_TMPFILE includes.
 enum { BS_O_TMPFILE = 020000000 };
 
+// For fcntl: how much a pipe holds.
+enum { BS_F_SETPIPE_SZ = 1031 };
+
 // Makes dst, which is empty, share the blocks of src; -1 where the file system cannot.
 static inline int bs_clone(int dst, int src) { return ioctl(dst, FICLONE, src); }
 

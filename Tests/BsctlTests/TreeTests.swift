@@ -234,7 +234,7 @@ final class TreeTests: CommandTest {
         XCTAssertEqual(Disk.snapshot(target)[Disk.bytes("/suid")]?.mode, 0o755)
     }
 
-    func testWhatExistsIsNotOverwritten() {
+    func testWhatExistsIsNotOverwritten() throws {
         makeTree()
         makeStore()
         expect(0, "put -r tree")
@@ -245,5 +245,9 @@ final class TreeTests: CommandTest {
         XCTAssertTrue(outcome.complaints.contains("tree/deep/everyone: cannot"), outcome.complaints)
         XCTAssertEqual(Disk.read(target + "/deep/everyone"), [9])
         XCTAssertEqual(Disk.read(target + "/deep/er/closed/inside"), [1])
+        // All of it is there now: only directories, which may be there, come back, and no file or link is counted.
+        let again = try object(expect(1, "get -r tree target --json"))
+        XCTAssertEqual(again["objects"] as? Int, 6)
+        XCTAssertEqual((again["failed"] as? [Any])?.count, 13)
     }
 }

@@ -10,9 +10,11 @@ extension Files {
     /// cannot throw EOPNOTSUPP, EISDIR, EINVAL or ENOENT.
     static func openUnnamed(in directory: FileDescriptor, mode: mode_t) throws(SystemError) -> FileDescriptor {
         // Naming it needs /proc: better to know before it is full.
-        if access("/proc/self/fd", F_OK) != 0 { throw SystemError(ENOENT) }
+        guard hasProc else { throw SystemError(ENOENT) }
         return try open(Array(".".utf8), in: directory, O_WRONLY | O_DIRECTORY | Int32(BS_O_TMPFILE), mode: mode)
     }
+
+    private static let hasProc = access("/proc/self/fd", F_OK) == 0
 
     /// Names a file made by `openUnnamed`. An existing name is never replaced.
     static func giveName(

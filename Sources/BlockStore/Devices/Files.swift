@@ -71,6 +71,10 @@ enum Files {
         }
     }
 
+    /// Lets a pipe hold as much as an unprivileged process may ask for, so that who writes and who reads seldom wait for each other.
+    /// Nothing becomes of what is no pipe, or a narrow one for good reason.
+    static func widenPipe(_ file: Int32) { _ = fcntl(file, Int32(BS_F_SETPIPE_SZ), Int32(1 << 20)) }
+
     /// Writes all of `pieces` in order at the file's position.
     static func write(_ pieces: [UnsafeRawBufferPointer], to file: Int32) throws(SystemError) {
         for piece in pieces {

@@ -21,6 +21,7 @@ public final class DescriptorSink: ByteSink {
     public init(_ descriptor: Int32, place: String) {
         self.descriptor = descriptor
         self.place = place
+        Files.widenPipe(descriptor)
     }
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {

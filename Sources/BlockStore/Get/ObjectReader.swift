@@ -36,8 +36,8 @@ final class ObjectReader {
         let entry: ManifestEntry
         /// Nil until it is looked up with others.
         var places: Result<[ChunkPlace], StoreError>?
-        /// Nil until its turn to be read is near.
-        var job: Job<PlainChunk>?
+        /// Nil until its turn to be read is near: the job that reads it, and which of the job's chunks it is.
+        var reading: (job: Job<[Result<PlainChunk, StoreError>]>, position: Int)?
 
         init(_ entry: ManifestEntry) { self.entry = entry }
     }
@@ -116,7 +116,7 @@ final class ObjectReader {
     private static let maximumBytesAhead = 32 << 20
     private var isRemote: Bool { engine.devices.hasRemote }
     private var chunksLookedUp: Int { isRemote ? Limits.remoteChunksLookedUp : Limits.chunksLookedUp }
-    private var maximumEventsAhead: Int { isRemote ? Limits.remoteChunksAhead / 4 : 64 }
+    private var maximumEventsAhead: Int { isRemote ? Limits.remoteChunksAhead / 4 : 256 }
     private var maximumChunksInWork: Int { max(engine.environment.executor.width * 4, 2 * Limits.chunksLookedUp) }
     private var maximumChunksAhead: Int { isRemote ? Limits.remoteChunksAhead : maximumChunksInWork }
 
@@ -141,22 +141,56 @@ final class ObjectReader {
 
     /// Starts jobs for the next chunks, as many as may be in work.
     private func startReading() {
-        while chunksInWork < maximumChunksInWork, !found.isEmpty {
-            let chunk = found.removeFirst()
-            let (entry, chunks) = (chunk.entry, self.chunks)
-            guard let places = chunk.places else { preconditionFailure("what is found has been looked up") }
-            chunksInWork += 1
-            // What was only planned is not read any more when somebody wants an end.
-            if engine.environment.shouldStop() {
-                chunk.job = Job(InlineExecutor(), on: .compute) {
-                    [environment = engine.environment] () throws(StoreError) in
-                    try environment.checkStop("go on reading")
-                    throw StoreError(.interrupted, "go on reading", detail: "it was interrupted")
-                }
-                continue
+        while !found.isEmpty {
+            let count = nextChunksTogether()
+            guard chunksInWork == 0 || chunksInWork + count <= maximumChunksInWork else { return }
+            chunksInWork += count
+            var wanted: [(entry: ManifestEntry, places: Result<[ChunkPlace], StoreError>)] = []
+            var together: [PlannedChunk] = []
+            for _ in 0..<count {
+                let chunk = found.removeFirst()
+                guard let places = chunk.places else { preconditionFailure("what is found has been looked up") }
+                together.append(chunk)
+                wanted.append((chunk.entry, places))
             }
-            chunk.job = Job(engine.environment.executor, on: .compute) { () throws(StoreError) in
-                try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places.get())
+            let job = startReading(wanted)
+            for (position, chunk) in together.enumerated() { chunk.reading = (job, position) }
+        }
+    }
+
+    /// How many of the next chunks are read by one job: to wake a thread for each small one would cost more than to read it. Those
+    /// of devices far away are waited for side by side.
+    private func nextChunksTogether() -> Int {
+        var (count, byteCount) = (0, UInt64(0))
+        for chunk in found.waiting {
+            byteCount += chunk.entry.byteCount
+            if count > 0, isRemote || byteCount > UInt64(Limits.littleBytes) || count == Limits.chunksReadTogether {
+                break
+            }
+            count += 1
+        }
+        return count
+    }
+
+    private func startReading(
+        _ wanted: [(entry: ManifestEntry, places: Result<[ChunkPlace], StoreError>)]
+    ) -> Job<[Result<PlainChunk, StoreError>]> {
+        let (chunks, environment) = (self.chunks, engine.environment)
+        // What was only planned is not read any more when somebody wants an end.
+        if environment.shouldStop() {
+            return Job(InlineExecutor(), on: .compute) {
+                let end = StoreError(.interrupted, "go on reading", detail: "it was interrupted")
+                return wanted.map { _ in .failure(end) }
+            }
+        }
+        return Job(environment.executor, on: .compute) {
+            wanted.map { entry, places in
+                do throws(StoreError) {
+                    return .success(
+                        try chunks.read(entry.digest, byteCount: Int(entry.byteCount), at: places.get()))
+                } catch {
+                    return .failure(error)
+                }
             }
         }
     }
@@ -170,8 +204,11 @@ final class ObjectReader {
         case .chunk(let chunk, let part):
             chunksAhead -= 1
             bytesAhead -= Int(chunk.entry.byteCount)
-            if chunk.job == nil { lookUp() }
-            guard let outcome = chunk.job?.outcome() else { preconditionFailure("what is planned has begun") }
+            if chunk.reading == nil { lookUp() }
+            guard let (job, position) = chunk.reading, case .success(let outcomes) = job.outcome() else {
+                preconditionFailure("what is planned has begun, and tells of each chunk how it went")
+            }
+            let outcome = outcomes[position]
             chunksInWork -= 1
             startReading()
             attempt(receiver) { () throws(StoreError) in

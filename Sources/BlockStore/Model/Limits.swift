@@ -44,17 +44,21 @@ enum Limits {
     /// many at most.
     static let filesTogether = 256
     static let directoriesTogether = 32
-    /// Files up to so many bytes are read ahead of their turn, so many by one job.
+    /// Files up to so many bytes are read ahead of their turn, and written behind it, so many by one job; written are those of so many
+    /// directories at most, by so many jobs side by side.
     static let smallFileBytes = 32 << 10
     static let smallFilesTogether = 32
+    static let smallFileDirectories = 8
+    static let smallFileJobs = 8
     /// A batch that holds the ends of so many objects is full, however few bytes are in it.
     static let objectsTogether = 4096
     /// So many chunks are looked up together when marking what is needed: some 120 bytes each.
     static let markedTogether = 1 << 17
     /// And so many are deleted together from the index, at least those of one block.
     static let deletedTogether = 1 << 18
-    /// A get looks up so many chunks together, and has twice as many under way.
+    /// A get looks up so many chunks together, and has twice as many under way; so many little ones are read by one job.
     static let chunksLookedUp = 16
+    static let chunksReadTogether = 8
     /// A sync knows so many versions at a time that are to be copied, some 100 bytes and a key each, looks up so many of their
     /// chunks together, of so many bytes, and reads so many bytes ahead.
     static let versionsSyncedTogether = 1 << 17

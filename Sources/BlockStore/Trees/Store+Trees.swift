@@ -89,9 +89,14 @@ extension Store {
             let then = moment.map { " at \($0)" } ?? ""
             throw StoreError(.notFound, "get \(prefix)", detail: "no key is at or under it\(then)")
         }
-        let writer = try TreeWriter(path: path, prefix: prefix, onBytes: onBytes)
-        let read = try self.read(objects, into: writer)
+        let writer = try TreeWriter(
+            path: path, prefix: prefix, executor: engine.environment.executor, onBytes: onBytes)
+        // Whatever happens, what was begun comes to its end first.
+        defer { writer.settle() }
+        var read = try self.read(objects, into: writer)
         writer.finish()
+        read.objects -= writer.lateFailures
+        read.failedObjects += writer.lateFailures
         if let error = objects.error { throw error }
         return TreeGetReport(read: read, failures: writer.failures)
     }

@@ -5,9 +5,14 @@ import Glibc
 ///
 /// A file appears when it is whole (`NewFile`), and has mode 0600 until then. Directories are filled before they get their modes and times,
 /// in `finish`. Owners are not kept, so set-user-id and set-group-id bits are not given to files: they
-/// would act for whoever restores. Use from one thread.
-public final class TreeWriter: ObjectReceiver {
-    public private(set) var failures: [TreeGetReport.Failure] = []
+/// would act for whoever restores.
+///
+/// Small files are written by the lanes, many together, after `end` was called for them: what swarms of them cost is the file
+/// system's calls. Use from one thread.
+final class TreeWriter: ObjectReceiver {
+    private(set) var failures: [TreeGetReport.Failure] = []
+    /// How many of these came after `end` for their object.
+    private(set) var lateFailures = 0
     private let place: String
     private let prefix: [UInt8]
     private let root: FileDescriptor
@@ -16,19 +21,29 @@ public final class TreeWriter: ObjectReceiver {
     private var current: Current?
     private var directories: [(key: Key, path: [[UInt8]], attributes: ObjectAttributes)] = []
     private let onBytes: (Int) -> Void
+    private let executor: any Executor
+    /// Small files that are whole and that nobody writes yet, of how many directories they are, and those that are being written.
+    private var ready: [SmallRestore] = []
+    private var readyDirectories = 0
+    private var beingWritten: [(files: [SmallRestore], job: Job<[StoreError?]>)] = []
 
     /// The object being restored.
     private struct Current {
+        enum Content {
+            case file(NewFile)
+            /// As far as it is read; it goes into this directory.
+            case small([UInt8], in: FileDescriptor)
+            /// The target as far as it is read.
+            case link([UInt8])
+        }
+
         let path: [[UInt8]]
-        /// Nil while it is a link.
-        var file: NewFile?
-        /// The target as far as it is read, while it is a link.
-        var target: [UInt8] = []
+        var content: Content
     }
 
     /// Restores below `path`, which is made when it is not there, what is at or under `prefix`.
-    public init(
-        path: [UInt8], prefix: Key, onBytes: @escaping (Int) -> Void = { _ in }
+    init(
+        path: [UInt8], prefix: Key, executor: any Executor, onBytes: @escaping (Int) -> Void
     ) throws(StoreError) {
         let place = String(decoding: path, as: UTF8.self)
         root = try explainingOutput("write to the directory", at: place) { () throws(SystemError) in
@@ -36,11 +51,12 @@ public final class TreeWriter: ObjectReceiver {
             return try Files.open(path, O_RDONLY | O_DIRECTORY)
         }
         self.place = place
+        self.executor = executor
         self.prefix = TreePath.trimmed(prefix.bytes)
         self.onBytes = onBytes
     }
 
-    public func begin(_ object: ObjectVersion) throws(StoreError) {
+    func begin(_ object: ObjectVersion) throws(StoreError) {
         current = nil
         let kind = object.attributes.kind
         let path: [[UInt8]]
@@ -57,45 +73,62 @@ public final class TreeWriter: ObjectReceiver {
             _ = try directory(path[...], lastMode: 0o700)
             directories.append((object.key, path, object.attributes))
         case .symbolicLink:
-            current = Current(path: path)
+            current = Current(path: path, content: .link([]))
         case .file:
             let parent = try directory(path.dropLast())
+            if object.byteCount <= UInt64(Limits.smallFileBytes) {
+                current = Current(path: path, content: .small([], in: parent))
+                return
+            }
             let file = try explainingOutput("create the file", at: text(path)) { () throws(SystemError) in
                 try NewFile(path[path.count - 1], in: parent, mode: 0o600)
             }
-            current = Current(path: path, file: file)
+            current = Current(path: path, content: .file(file))
         }
     }
 
-    public func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+    func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         onBytes(bytes.count)
         guard let current else { return }
-        if let file = current.file {
+        switch current.content {
+        case .file(let file):
             try explainingOutput("write the file", at: text(current.path)) { () throws(SystemError) in
                 try file.write(bytes)
             }
-        } else {
-            guard current.target.count + bytes.count <= Files.maximumLinkTargetBytes else {
+        case .small(let before, let parent):
+            self.current?.content = .small(before + bytes, in: parent)
+        case .link(let before):
+            guard before.count + bytes.count <= Files.maximumLinkTargetBytes else {
                 throw StoreError(
                     .invalid, "restore a symbolic link", at: text(current.path),
                     detail: "its target is longer than \(Files.maximumLinkTargetBytes) bytes")
             }
-            self.current?.target += bytes
+            self.current?.content = .link(before + bytes)
         }
     }
 
-    public func end(_ object: ObjectVersion) throws(StoreError) {
+    func end(_ object: ObjectVersion) throws(StoreError) {
         guard let current else { return }
         let path = current.path
-        if let file = current.file {
+        switch current.content {
+        case .file(let file):
             try explainingOutput("finish the file", at: text(path)) { () throws(SystemError) in
                 try file.finish(object.attributes)
             }
-        } else {
+        case .small(let bytes, let parent):
+            if ready.last?.directory !== parent { readyDirectories += 1 }
+            ready.append(
+                SmallRestore(
+                    key: object.key, place: place, path: path, directory: parent, bytes: bytes,
+                    attributes: object.attributes))
+            if ready.count >= Limits.smallFilesTogether || readyDirectories >= Limits.smallFileDirectories {
+                startWriting()
+            }
+        case .link(let target):
             let parent = try directory(path.dropLast())
             try explainingOutput("create the link", at: text(path)) { () throws(SystemError) in
                 let name = path[path.count - 1]
-                try Files.makeLink(name, in: parent, target: current.target)
+                try Files.makeLink(name, in: parent, target: target)
                 if let time = object.attributes.modifiedNanoseconds {
                     try Files.setModified(name, in: parent, nanoseconds: time)
                 }
@@ -104,13 +137,46 @@ public final class TreeWriter: ObjectReceiver {
         self.current = nil
     }
 
-    public func fail(_ object: ObjectVersion, _ error: StoreError) {
+    func fail(_ object: ObjectVersion, _ error: StoreError) {
         failures.append(TreeGetReport.Failure(key: object.key, error: error))
         current = nil
     }
 
+    /// Begins to write what is ready.
+    private func startWriting() {
+        guard !ready.isEmpty else { return }
+        let files = ready
+        (ready, readyDirectories) = ([], 0)
+        let job = Job(executor, on: .compute) { files.map { $0.write() } }
+        beingWritten.append((files, job))
+        while beingWritten.count > min(executor.width, Limits.smallFileJobs) + 1 { awaitOldest() }
+    }
+
+    /// Whether a file is to be written at `path`, or is being written.
+    private func isAhead(_ path: ArraySlice<[UInt8]>) -> Bool {
+        ready.contains { $0.path[...] == path } || beingWritten.contains { $0.files.contains { $0.path[...] == path } }
+    }
+
+    private func awaitOldest() {
+        let (files, job) = beingWritten.removeFirst()
+        guard case .success(let errors) = job.outcome() else {
+            preconditionFailure("it tells of each file how it went")
+        }
+        for case (let file, let error?) in zip(files, errors) {
+            failures.append(TreeGetReport.Failure(key: file.key, error: error))
+            lateFailures += 1
+        }
+    }
+
+    /// Returns when no file is being written.
+    func settle() {
+        startWriting()
+        while !beingWritten.isEmpty { awaitOldest() }
+    }
+
     /// Gives directories their modes and times, what is deeper first: a mode may close the way.
-    public func finish() {
+    func finish() {
+        settle()
         let deepestFirst = directories.sorted { left, right in
             right.path.lexicographicallyPrecedes(left.path) { $0.lexicographicallyPrecedes($1) }
         }
@@ -138,6 +204,8 @@ public final class TreeWriter: ObjectReceiver {
         way.removeLast(way.count - known)
         for (depth, name) in path.enumerated().dropFirst(known) {
             let parent = way.last?.descriptor ?? root
+            // A file of this name comes first: of "a" and "a/b" it is always the same one that cannot be restored.
+            if isAhead(path.prefix(depth + 1)) { settle() }
             let mode = depth == path.count - 1 ? lastMode : 0o777
             let child = try explainingOutput("make the directory", at: text(Array(path))) {
                 () throws(SystemError) in
@@ -149,9 +217,42 @@ public final class TreeWriter: ObjectReceiver {
         return way.last?.descriptor ?? root
     }
 
-    private func text(_ path: [[UInt8]]) -> String {
+    private func text(_ path: [[UInt8]]) -> String { Self.text(place, path) }
+
+    fileprivate static func text(_ place: String, _ path: [[UInt8]]) -> String {
         path.reduce(place) { $0 + "/" + String(decoding: $1, as: UTF8.self) }
     }
+}
+
+/// A small file that is whole in memory, to be written by a lane.
+private struct SmallRestore: Sendable {
+    let key: Key
+    let place: String
+    let path: [[UInt8]]
+    let directory: FileDescriptor
+    let bytes: [UInt8]
+    let attributes: ObjectAttributes
+
+    /// Why it could not be written; nil when it was.
+    func write() -> StoreError? {
+        do throws(StoreError) {
+            let name = path[path.count - 1]
+            let file = try explainingOutput("create the file", at: text) { () throws(SystemError) in
+                try NewFile(name, in: directory, mode: 0o600)
+            }
+            try explainingOutput("write the file", at: text) { () throws(SystemError) in
+                try bytes.withBytes { bytes throws(SystemError) in try file.write(bytes) }
+            }
+            try explainingOutput("finish the file", at: text) { () throws(SystemError) in
+                try file.finish(attributes)
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private var text: String { TreeWriter.text(place, path) }
 }
 
 /// Runs a call that creates or writes. That a directory is not there is no missing key.
