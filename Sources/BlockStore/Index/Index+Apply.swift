@@ -38,8 +38,7 @@ private struct Fold {
     private var knownPurges: Bool?
     /// Rows that are not in their tables before the next flush. Whoever looks at one of these, or changes it otherwise, flushes first.
     private var newChunks, newVersions, newChanges: RowInserter
-    /// A range of keys without a version, both ends excluded: nobody needs to look for those of keys that lie in it.
-    private var gap: (after: [UInt8], before: [UInt8]?)?
+    private var gap = KeyGap.none
 
     init(connection: Connection, totals: IndexTotals) {
         self.connection = connection
@@ -171,17 +170,15 @@ private struct Fold {
         if isNewest { replaceNewest(newest, by: IndexedVersion(identity: identity, content: content)) }
     }
 
-    /// The newest version of `key`, which is about to get one. Keys come in order mostly: one look tells of many that they have none.
+    /// The newest version of `key`, which is about to get one.
     private mutating func newestVersion(of key: Key) throws(StoreError) -> IndexedVersion? {
-        if let known = gap, known.after.lexicographicallyPrecedes(key.bytes),
-            known.before.map({ key.bytes.lexicographicallyPrecedes($0) }) ?? true
-        {
-            gap?.after = key.bytes
+        if gap.contains(key) {
+            gap.begin(behind: key)
             return nil
         }
         try newVersions.flush()
         let newest = try Index.newestVersion(of: key, connection)
-        if newest == nil { gap = (key.bytes, try Index.nextKey(after: key.bytes, connection)) }
+        if newest == nil { gap = try KeyGap(behind: key, connection) }
         return newest
     }
 

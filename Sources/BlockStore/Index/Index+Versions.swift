@@ -14,7 +14,15 @@ extension Index {
             }
             var versions: [IndexedVersion?] = []
             versions.reserveCapacity(keys.count)
-            for key in keys { versions.append(try Self.newestVersion(of: key, connection)) }
+            var gap = KeyGap.none
+            for key in keys {
+                var newest: IndexedVersion?
+                if !gap.contains(key) {
+                    newest = try Self.newestVersion(of: key, connection)
+                    if newest == nil { gap = try KeyGap(behind: key, connection) }
+                }
+                versions.append(newest)
+            }
             return versions
         }
     }
@@ -217,18 +225,42 @@ extension Index {
         }
     }
 
-    /// The first key behind `key` that has versions.
-    static func nextKey(after key: [UInt8], _ connection: Connection) throws(StoreError) -> [UInt8]? {
-        let statement = try connection.statement("SELECT key FROM versions WHERE key > ? ORDER BY key LIMIT 1")
-            .bind(1, key)
-        defer { statement.reset() }
-        return try statement.step() ? statement.bytes(0) : nil
-    }
-
     private static func key(_ bytes: [UInt8]) throws(StoreError) -> Key {
         guard let key = try? Key(bytes) else { throw corrupt("a version's key") }
         return key
     }
+}
+
+/// A range of keys that have no version, its ends excluded: where keys come in order, as those of a tree do, two looks tell of many
+/// that they are new.
+struct KeyGap {
+    private var after: [UInt8]
+    /// Nil where no key follows.
+    private let before: [UInt8]?
+
+    /// Contains nothing.
+    static let none = KeyGap(after: [], before: [])
+
+    private init(after: [UInt8], before: [UInt8]?) {
+        self.after = after
+        self.before = before
+    }
+
+    /// From `key` to the next one that has versions.
+    init(behind key: Key, _ connection: Connection) throws(StoreError) {
+        let statement = try connection.statement("SELECT key FROM versions WHERE key > ? ORDER BY key LIMIT 1")
+            .bind(1, key.bytes)
+        defer { statement.reset() }
+        self.init(after: key.bytes, before: try statement.step() ? statement.bytes(0) : nil)
+    }
+
+    func contains(_ key: Key) -> Bool {
+        guard after.lexicographicallyPrecedes(key.bytes) else { return false }
+        return before.map { key.bytes.lexicographicallyPrecedes($0) } ?? true
+    }
+
+    /// From now on only what is behind `key`, which lies in it and is to have a version.
+    mutating func begin(behind key: Key) { after = key.bytes }
 }
 
 /// A row of the versions, as it lies: parsed and checked when it is needed.

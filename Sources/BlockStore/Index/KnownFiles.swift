@@ -13,6 +13,8 @@ public final class KnownFiles {
     /// Rows that were met and say so of a time long ago.
     private var met: [FileStamp] = []
     private var isPruned = false
+    /// Whether there is anything; nil until somebody asks.
+    private var hasFiles: Bool?
     private static let keptDays: Int64 = 90
     /// To note each day of each file would be a write for each file and day.
     private static let notedDays: UInt64 = 7
@@ -43,6 +45,7 @@ public final class KnownFiles {
     /// - Parameter day: today.
     /// - Complexity: a look-up for each, in one view of the database.
     func manifests(of stamps: [FileStamp], day: Int64) throws(StoreError) -> [Manifest?] {
+        guard try isOfUse() else { return [Manifest?](repeating: nil, count: stamps.count) }
         try connection.run("BEGIN")
         defer {
             connection.resetAll()
@@ -66,6 +69,16 @@ public final class KnownFiles {
         return result
     }
 
+    /// Most first puts of a store find nothing, and need not ask for each file.
+    private func isOfUse() throws(StoreError) -> Bool {
+        if let hasFiles { return hasFiles }
+        let statement = try connection.statement("SELECT 1 FROM files LIMIT 1")
+        defer { statement.reset() }
+        let found = try statement.step()
+        hasFiles = found
+        return found
+    }
+
     /// Enters files, each in place of what was known of it, all or none. Throws `.noSpace` where the database has its full size.
     func remember(_ files: [(stamp: FileStamp, manifest: Manifest)], day: Int64) throws(StoreError) {
         guard !files.isEmpty || !met.isEmpty else { return }
@@ -82,6 +95,7 @@ public final class KnownFiles {
             }
         }
         met = []
+        hasFiles = nil
         try connection.transaction { () throws(StoreError) in
             var rows = RowInserter(
                 connection, "files", ["device", "inode", "seen", "value"], onConflict: .replaces)

@@ -272,7 +272,7 @@ final class TreeReader {
 }
 
 /// An object that was found and is not stored yet.
-private struct Waiting {
+private final class Waiting {
     enum Content {
         /// Of a link; empty for a directory.
         case bytes([UInt8])
@@ -283,6 +283,13 @@ private struct Waiting {
     let attributes: ObjectAttributes
     let path: [UInt8]
     let content: Content
+
+    init(key: Key, attributes: ObjectAttributes, path: [UInt8], content: Content) {
+        self.key = key
+        self.attributes = attributes
+        self.path = path
+        self.content = content
+    }
 }
 
 /// Files that are read by one job, or a file that is read when its turn comes.

@@ -297,6 +297,23 @@ final class IndexTests: XCTestCase {
         XCTAssertGreaterThan(hidden, 0)
     }
 
+    func testNewestVersionsOfManyAreThoseOfEach() throws {
+        for seed in UInt64(1)...6 {
+            let history = try History(seed: seed, length: 4, recordsBelow: 40, keys: 300)
+            let index = try Index.inMemory()
+            try history.apply(0..<4, to: index)
+            let random = SeededRandom(seed)
+            var keys = try (0..<400).map { _ in try Key("key-\(random.next() % 310)") }
+            for isSorted in [false, true] {
+                if isSorted { keys.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) } }
+                let found = try index.newestVersions(of: keys)
+                let one = try keys.map { try index.newestVersion(of: $0) }
+                XCTAssertEqual(found, one, "seed \(seed), sorted: \(isSorted)")
+                XCTAssertTrue(one.contains { $0 != nil } && one.contains(nil))
+            }
+        }
+    }
+
     func testManyPlacesAreFoundAsOneByOne() throws {
         let history = try History(seed: 7, length: 60)
         let index = try Index.inMemory()
