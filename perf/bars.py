@@ -2,7 +2,7 @@
 from html import escape
 
 WIDTH, COLUMNS, MARGIN = 960, 2, 24
-LABEL_WIDTH, VALUE_WIDTH = 118, 74
+LABEL_WIDTH, LETTER_WIDTH = 118, 7.8
 BAR_HEIGHT, BAR_GAP = 16, 8
 HEADING_HEIGHT, PANEL_GAP = 30, 22
 TITLE_HEIGHT = 66
@@ -18,10 +18,12 @@ STYLE = """
 
 
 class Panel:
-    """One group of bars from zero, all in one unit: (label, value, what is written beside it, whether it stands out)."""
+    """One group of bars from zero, all in one unit: (label, value, what is written beside it, whether it stands out).
 
-    def __init__(self, heading, remark, bars):
-        self.heading, self.remark, self.bars = heading, remark, bars
+    `longest` is the value that takes all the room, where it is not the greatest of the group itself."""
+
+    def __init__(self, heading, remark, bars, longest=None):
+        self.heading, self.remark, self.bars, self.longest = heading, remark, bars, longest
 
     @property
     def height(self):
@@ -31,8 +33,8 @@ class Panel:
         lines = [
             f'<text x="{left}" y="{top + 14}"><tspan class="heading">{escape(self.heading)}</tspan>'
             f'<tspan class="quiet" dx="8">{escape(self.remark)}</tspan></text>']
-        longest = max((value for _, value, _, _ in self.bars), default=0) or 1
-        room = width - LABEL_WIDTH - VALUE_WIDTH
+        longest = self.longest or max((value for _, value, _, _ in self.bars), default=0) or 1
+        room = width - LABEL_WIDTH - 6 - LETTER_WIDTH * max((len(text) for _, _, text, _ in self.bars), default=0)
         for number, (label, value, text, stands_out) in enumerate(self.bars):
             y = top + HEADING_HEIGHT + number * (BAR_HEIGHT + BAR_GAP)
             length = max(1, round(room * value / longest, 1))

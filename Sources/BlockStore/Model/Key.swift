@@ -37,6 +37,9 @@ public struct Key: Hashable, Sendable, Comparable, CustomStringConvertible {
             || bytes[prefix.count] == UInt8(ascii: "/")
     }
 
+    /// All bytes at once: derived, it would take them one by one.
+    public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+
     public static func < (left: Key, right: Key) -> Bool {
         left.bytes.lexicographicallyPrecedes(right.bytes)
     }
