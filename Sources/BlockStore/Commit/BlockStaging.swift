@@ -94,7 +94,7 @@ final class BlockStaging: Sendable {
 
     /// Hands every shard to its device's lane.
     private func stage(_ encoded: EncodedBlock) {
-        guard !targets.isEmpty else { return completion.raise() }
+        guard !targets.isEmpty else { return end(encoded) }
         for (row, id) in targets {
             engine.environment.executor.submit(.device(engine.devices.lane(id))) { [self] in
                 var place: StagedShard?
@@ -120,35 +120,38 @@ final class BlockStaging: Sendable {
                         engine.devices.fail(id, error)
                     }
                 }
-                finish(row, id, place)
+                finish(row, id, place, of: encoded)
             }
         }
     }
 
-    private func finish(_ row: Row, _ device: DeviceID, _ place: StagedShard?) {
+    private func finish(_ row: Row, _ device: DeviceID, _ place: StagedShard?, of encoded: EncodedBlock) {
         let isLast = progress.withLock { progress in
             progress.outstanding -= 1
             if let place { progress.staged[row] = (device, place) }
             return progress.outstanding == 0
         }
-        if isLast { completion.raise() }
+        if isLast { end(encoded) }
+    }
+
+    private func end(_ encoded: EncodedBlock) {
+        // First: who waits takes the next buffer at once, and would find none.
+        encoded.giveBack()
+        completion.raise()
     }
 }
 
-/// A block's shards in memory. Gives its buffers back when the last lane lets go of it.
+/// A block's shards in memory.
 final class EncodedBlock: Sendable {
     private let engine: Engine
-    private let payload: Buffer?
-    private let parity: Buffer?
+    /// What `files` point into, until it is given back.
+    private let buffers: Monitor<(payload: Buffer?, parity: Buffer?)>
     private let parityBuffers: BufferPool
-    private let shardPayloadBytes: Int
     private let files: [Row: ShardFile]
 
     init(_ staging: BlockStaging, payload: Buffer?, usedBytes: Int, engine: Engine) {
         self.engine = engine
-        self.payload = payload
         parityBuffers = staging.parityBuffers
-        shardPayloadBytes = staging.shardPayloadBytes
         let size = staging.shardPayloadBytes
         let contents = staging.contents.encode()
         let digest = Workspaces.shared.with { workspace in contents.withUnsafeBytes { workspace.digest(of: $0) } }
@@ -157,7 +160,7 @@ final class EncodedBlock: Sendable {
         let parity =
             parityRows.isEmpty || size == 0
             ? nil : staging.parityBuffers.take(atLeast: parityRows.count * size)
-        self.parity = parity
+        buffers = Monitor((payload, parity))
         if let payload, size > 0 {
             let padding = payload.slice(usedBytes..<(size * staging.profile.dataShards))
             padding.initializeMemory(as: UInt8.self, repeating: Mutant.isActive(.paddingNotZeroed) ? 1 : 0)
@@ -180,7 +183,14 @@ final class EncodedBlock: Sendable {
         self.files = files
     }
 
-    deinit {
+    deinit { giveBack() }
+
+    /// Gives the buffers back: nobody may use a file of it any more.
+    func giveBack() {
+        let (payload, parity) = buffers.withLock { buffers in
+            defer { buffers = (nil, nil) }
+            return buffers
+        }
         if let payload { engine.blockBuffers.give(payload) }
         if let parity { parityBuffers.give(parity) }
     }

@@ -55,6 +55,36 @@ final class RoundTripTests: XCTestCase {
         return (directory, try Store.open(try environment(directory), access: .write))
     }
 
+    /// Otherwise the next block is filled in memory that nobody has touched yet, and a put takes a block more than it should.
+    func testWhoeverWaitedForABlockFindsItsBuffers() throws {
+        let (directory, store) = try makeStore()
+        defer { store.close() }
+        let (engine, profile, random) = (store.engine, try Profile("rs:4+2"), SeededRandom(1))
+        let bytes = (0..<(256 << 10)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let parityBuffers = engine.parityBuffers(for: profile)
+        for number in UInt64(1)...100 {
+            var block = OpenBlock(
+                name: BlockName(number: BlockNumber(1000 + number), id: random.identifier()), profile: profile,
+                fullShardBytes: 1 << 20, firstBytes: 0)
+            bytes.withUnsafeBytes {
+                block.append(
+                    $0, digest: Digest(UnsafeRawBufferPointer(rebasing: $0[..<32])), plainBytes: $0.count,
+                    codec: .stored,
+                    checksum: CRC32C.of($0), buffers: engine.blockBuffers)
+            }
+            let staging = BlockStaging(
+                engine, block, isFull: false,
+                targets: zip(profile.rows, engine.devices.order).map { (row: $0, device: $1) }, leastShards: 5,
+                leastLosses: 1, parityBuffers: parityBuffers)
+            staging.wait()
+            let next = engine.blockBuffers.take()
+            XCTAssertTrue(next === block.payload, "block \(number)")
+            engine.blockBuffers.give(next)
+            for place in staging.staged().values { engine.devices.device(place.device)?.discard([place.shard]) }
+        }
+        withExtendedLifetime(directory) {}
+    }
+
     /// With one data column a usual block is of 8 MiB, and chunks may have 16.
     func testAChunkThatIsLargerThanAUsualBlockIsStored() throws {
         let (directory, store) = try makeStore("rs:1+1", devices: 3)
