@@ -248,6 +248,10 @@ final class TreeTests: CommandTest {
         // All of it is there now: only directories, which may be there, come back, and no file or link is counted.
         let again = try object(expect(1, "get -r tree target --json"))
         XCTAssertEqual(again["objects"] as? Int, 6)
-        XCTAssertEqual((again["failed"] as? [Any])?.count, 13)
+        let failed = try XCTUnwrap(again["failed"] as? [[String: Any]])
+        XCTAssertEqual(failed.count, 13)
+        let keys = failed.compactMap { $0["key"] as? String }
+        XCTAssertEqual(keys, keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+        XCTAssertGreaterThan(keys.count, 10, "all but those that are not UTF-8")
     }
 }

@@ -98,7 +98,8 @@ extension Store {
         read.objects -= writer.lateFailures
         read.failedObjects += writer.lateFailures
         if let error = objects.error { throw error }
-        return TreeGetReport(read: read, failures: writer.failures)
+        // In the order of keys, whoever noticed what when.
+        return TreeGetReport(read: read, failures: writer.failures.sorted { $0.key < $1.key })
     }
 
     /// The home and the devices, by `st_dev:st_ino`: storing them in themselves would never end well.
