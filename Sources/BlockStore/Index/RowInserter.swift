@@ -19,6 +19,8 @@ struct RowInserter {
     private static let rowsTogether = 16
     private let connection: Connection
     private let sql: (head: String, row: String)
+    /// For one row and for as many as go together; nil until they are needed.
+    private var one, many: Statement?
     private let columnCount: Int
     private var values: [Value] = []
     private var arena = ByteWriter(reserving: 4096)
@@ -48,11 +50,25 @@ struct RowInserter {
         if values.count == columnCount * Self.rowsTogether { try flush() }
     }
 
+    private mutating func statementForOne() throws(StoreError) -> Statement {
+        if let one { return one }
+        let statement = try connection.statement(sql.head + sql.row)
+        one = statement
+        return statement
+    }
+
+    private mutating func statementForMany() throws(StoreError) -> Statement {
+        if let many { return many }
+        let rows = [String](repeating: sql.row, count: Self.rowsTogether).joined(separator: ", ")
+        let statement = try connection.statement(sql.head + rows)
+        many = statement
+        return statement
+    }
+
     mutating func flush() throws(StoreError) {
         guard !values.isEmpty else { return }
         let isFull = values.count == columnCount * Self.rowsTogether
-        let rows = isFull ? [String](repeating: sql.row, count: Self.rowsTogether).joined(separator: ", ") : sql.row
-        let statement = try connection.statement(sql.head + rows)
+        let statement = try isFull ? statementForMany() : statementForOne()
         try arena.bytes.withBytes { bytes throws(StoreError) in
             let together = isFull ? values.count : columnCount
             for first in stride(from: 0, to: values.count, by: together) {
